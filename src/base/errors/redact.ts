@@ -1,0 +1,78 @@
+/** What replaces a secret wherever one would have been shown. */
+export const redacted = "[redacted]";
+
+/** Longest text kept of one value in details, in UTF-16 characters; user text is cut to its beginning (ERR-12). */
+const longestDetail = 400;
+
+/** Deepest nesting kept of details; deeper parts are named, not shown. */
+const deepestDetail = 6;
+
+/** Names of fields whose value is a secret whatever it looks like. */
+const secretNames =
+  /^(?:.*[-_.])?(?:authorization|cookie|set-cookie|password|passwd|secret|secretkey|token|accesstoken|refreshtoken|apikey|privatekey|credentials?)$|(?:secret|password|api|private|access)[-_.]?(?:key|token)$/i;
+
+/** Shapes of secrets in running text, each with the reason it is here. */
+const secretShapes: readonly (readonly [RegExp, string])[] = [
+  [/\bcandor_[A-Za-z0-9_-]{20,}/g, redacted], // our own API keys
+  [/\bhf_[A-Za-z0-9]{20,}/g, redacted], // model hub tokens
+  [/\b(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}/g, redacted], // keys of hosted model providers
+  [/\bgh[pousr]_[A-Za-z0-9]{20,}/g, redacted], // code hosts
+  [/\bAKIA[0-9A-Z]{16}\b/g, redacted], // object stores
+  [/\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*/g, redacted], // JSON web tokens
+  [
+    /-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[\s\S]{0,8000}?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|$)/g,
+    redacted,
+  ],
+  [/\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}/gi, `$1 ${redacted}`],
+  [/([a-z][a-z0-9+.-]{1,20}:\/\/[^\s:/@]{0,200}):[^\s@/]{1,200}@/gi, `$1:${redacted}@`], // password in an address
+  [
+    /\b((?:[\w-]{0,40}[_-])?(?:password|passwd|secret|token|api[_-]?key|secret[_-]?key|access[_-]?key))(["']?\s{0,3}[=:]\s{0,3}["']?)[^\s"'&,;]{6,}/gi,
+    `$1$2${redacted}`,
+  ],
+];
+
+const knownSecrets = new Set<string>();
+
+/** Registers a live secret (a configured key, a one-time token): it is removed wherever it would appear. Short values are ignored. */
+export function protectSecret(secret: string): void {
+  if (secret.length >= 8) knownSecrets.add(secret);
+}
+
+/** `text` without anything that is or looks like a secret. */
+export function redactText(text: string): string {
+  let clean = text;
+  for (const secret of knownSecrets) clean = clean.replaceAll(secret, redacted);
+  for (const [shape, replacement] of secretShapes) clean = clean.replace(shape, replacement);
+  return clean;
+}
+
+/** A copy of `value` for details, logs and the ledger: secrets removed, long text cut, deep nesting and binary data named. */
+export function redact(value: unknown, depth = 0): unknown {
+  if (typeof value === "string") return cut(redactText(value));
+  if (typeof value === "bigint") return value.toString();
+  if (typeof value !== "object" || value === null)
+    return typeof value === "function" ? "[function]" : value;
+  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
+  if (value instanceof Date) return value.toISOString();
+  if (value instanceof Error) return redactText(`${value.name}: ${value.message}`);
+  if (depth >= deepestDetail) return Array.isArray(value) ? `[${value.length} items]` : "[object]";
+  if (Array.isArray(value)) return value.slice(0, 100).map((item) => redact(item, depth + 1));
+  const entries = Object.entries(value)
+    .slice(0, 100)
+    .map(([name, item]) => [
+      redactText(name),
+      isSecretName(name) && item !== null ? redacted : redact(item, depth + 1),
+    ]);
+  return Object.fromEntries(entries);
+}
+
+/** Whether a field of this name holds a secret. */
+export function isSecretName(name: string): boolean {
+  return secretNames.test(name);
+}
+
+function cut(text: string): string {
+  return text.length <= longestDetail
+    ? text
+    : `${text.slice(0, longestDetail)}… (${text.length} characters)`;
+}
