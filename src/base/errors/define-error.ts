@@ -11,6 +11,9 @@ export const errorCatalogue = new Map<string, ErrorDefinition>();
 
 export type ErrorClass = new (message: string, options?: CandorErrorOptions) => CandorError;
 
+/** Every class by code: an error that crossed a thread is raised again as the class it was. */
+export const errorClasses = new Map<string, ErrorClass>();
+
 /** One line of the catalogue: status, severity, category, may another try succeed, title, what to do about it. */
 export function line(
   name: string,
@@ -35,5 +38,6 @@ export function line(
       this.name = name;
     }
   };
+  errorClasses.set(code, named);
   return named;
 }

@@ -15,4 +15,6 @@ export { noticeCatalogue } from "./notices.ts";
 export type { Notice, NoticeCode } from "./notices.ts";
 export { toCandorError, toProblem } from "./problem.ts";
 export type { Problem } from "./problem.ts";
+export { errorFromCode, flattenError, reviveError } from "./revive-error.ts";
+export type { FlatError } from "./revive-error.ts";
 export { isSecretName, protectSecret, redact, redacted, redactText } from "./redact.ts";

@@ -36,6 +36,34 @@ export const MethodNotAllowedError = line(
   "The path exists, the method does not",
   "The Allow header lists the methods of this path; `/docs` lists every operation.",
 );
+export const AddressTooLongError = line(
+  "AddressTooLongError",
+  "address_too_long",
+  [414, "low", "validation", "final"],
+  "The address is too long",
+  "A name or key in the path is longer than any that exists. Keys have at most 512 characters.",
+);
+export const HeadersTooLargeError = line(
+  "HeadersTooLargeError",
+  "headers_too_large",
+  [431, "low", "validation", "final"],
+  "The request line and headers are larger than allowed",
+  "Together they take at most 16 KiB. Send long input in the body.",
+);
+export const RequestTimeoutError = line(
+  "RequestTimeoutError",
+  "request_timeout",
+  [408, "low", "network", "retry"],
+  "The request took too long to arrive",
+  "Headers and body must arrive within 30 seconds, uploads within `server.requestTimeoutSeconds`.",
+);
+export const OperationTimeoutError = line(
+  "OperationTimeoutError",
+  "operation_timeout",
+  [504, "medium", "performance", "retry"],
+  "The operation took longer than allowed",
+  "It was told to stop. Ask for less at once, or raise `server.requestTimeoutSeconds`.",
+);
 export const NotFoundError = line(
   "NotFoundError",
   "not_found",

@@ -152,6 +152,13 @@ export const JobInterruptedError = line(
   "The process ended while the job ran",
   "The job goes on at the next start where its kind allows it.",
 );
+export const UncleanStopError = line(
+  "UncleanStopError",
+  "unclean_stop",
+  [500, "high", "unknown", "final"],
+  "An earlier run ended without stopping cleanly",
+  "It was killed, crashed or lost power. What it had acknowledged is kept; its jobs go on.",
+);
 export const SearchFailedError = line(
   "SearchFailedError",
   "search_failed",

@@ -1,0 +1,9 @@
+export { createWorkers } from "./workers.ts";
+export type { Workers } from "./workers.ts";
+export type { PoolOptions, PoolStatus, WorkerFault, WorkerPool } from "./worker-pool.ts";
+export type { RunOptions } from "./worker-request.ts";
+export { serveTask, withTransfer } from "./serve-task.ts";
+export type { TaskHandlers } from "./serve-task.ts";
+export { taskUrl } from "./task-url.ts";
+export { probeMachine } from "./probe-machine.ts";
+export type { Machine } from "./probe-machine.ts";
