@@ -1,0 +1,123 @@
+import type { DatabaseSync } from "node:sqlite";
+import { type CandorError, DatabaseReadOnlyError, DefectError } from "#base/errors/index.ts";
+import { isDurabilityFault, toDatabaseError } from "./driver-errors.ts";
+
+/** Most writes in one transaction: bounds how long a commit may take and how much one full disk undoes. */
+const largestGroup = 256;
+
+type Waiting = {
+  work: () => Promise<unknown>;
+  resolve: (value: unknown) => void;
+  reject: (error: unknown) => void;
+};
+
+export type GroupCommit = {
+  submit<T>(work: () => Promise<T>): Promise<T>;
+  readOnlyReason(): string | null;
+  /** Resolves when nothing is waiting or running. */
+  idle(): Promise<void>;
+};
+
+/**
+ * All writes of one tick in one transaction on `connection`: one fsync for many, and no answer before COMMIT returned.
+ * An input/output error leaves the store read-only: a page that failed to reach the disk is not tried again, because the
+ * kernel may already have dropped it.
+ */
+export function createGroupCommit(
+  connection: DatabaseSync,
+  onFault: (error: CandorError) => void,
+): GroupCommit {
+  let waiting: Waiting[] = [];
+  let running: Promise<void> | null = null;
+  let readOnly: string | null = null;
+
+  const submit = <T>(work: () => Promise<T>): Promise<T> =>
+    new Promise<T>((resolve, reject) => {
+      if (readOnly !== null) {
+        reject(new DatabaseReadOnlyError(`The store takes no more writes: ${readOnly}`));
+        return;
+      }
+      waiting.push({ work, resolve: resolve as (value: unknown) => void, reject });
+      running ??= drain();
+    });
+
+  const drain = async (): Promise<void> => {
+    while (waiting.length > 0) {
+      await nextTick();
+      const group = waiting.slice(0, largestGroup);
+      waiting = waiting.slice(largestGroup);
+      await commitGroup(group);
+    }
+    running = null;
+  };
+
+  const commitGroup = async (group: readonly Waiting[]): Promise<void> => {
+    const settled: (() => void)[] = [];
+    try {
+      if (readOnly !== null)
+        throw new DatabaseReadOnlyError(`The store takes no more writes: ${readOnly}`);
+      connection.exec("begin immediate");
+      for (const entry of group) settled.push(await runOne(connection, entry, onFault));
+      connection.exec("commit");
+    } catch (thrown) {
+      if (connection.isTransaction) connection.exec("rollback");
+      const error = toDatabaseError(thrown);
+      if (isDurabilityFault(error.cause)) {
+        readOnly = error.message;
+        onFault(error);
+      }
+      for (const entry of group) entry.reject(error);
+      return;
+    }
+    for (const settle of settled) settle();
+  };
+
+  return {
+    submit,
+    readOnlyReason: () => readOnly,
+    idle: async () => {
+      while (running !== null) await running;
+    },
+  };
+}
+
+/** Runs one work in its savepoint and returns how to answer it once the group is durable. Rethrows what undid the whole group. */
+async function runOne(
+  connection: DatabaseSync,
+  entry: Waiting,
+  onFault: (error: CandorError) => void,
+): Promise<() => void> {
+  let finished = false;
+  const watch = setImmediate(() => {
+    if (!finished)
+      onFault(
+        new DefectError(
+          "A write awaited something outside the database while it held the transaction.",
+        ),
+      );
+  });
+  try {
+    connection.exec("savepoint work");
+    const value = await entry.work();
+    connection.exec("release work");
+    return () => entry.resolve(value);
+  } catch (thrown) {
+    // A full disk or an input/output error has already undone the whole transaction: nothing is left to roll back to.
+    if (!connection.isTransaction) throw thrown;
+    connection.exec("rollback to work");
+    connection.exec("release work");
+    if (isDurabilityFault(thrown) || isDurabilityFault(causeOf(thrown))) throw thrown;
+    return () => entry.reject(thrown);
+  } finally {
+    finished = true;
+    clearImmediate(watch);
+  }
+}
+
+function causeOf(thrown: unknown): unknown {
+  return thrown instanceof Error ? thrown.cause : undefined;
+}
+
+function nextTick(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

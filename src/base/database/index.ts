@@ -1,0 +1,16 @@
+export type { Database, DatabaseHealth, ScopedReads, Scope, WriteHandle } from "./database.ts";
+export type {
+  ChunkRow,
+  CollectionRow,
+  DocumentRow,
+  GrantLevel,
+  JobItemRow,
+  JobRow,
+  OpenTables,
+  Tables,
+} from "./tables.ts";
+export { withIdempotency } from "./idempotency.ts";
+export type { IdempotentRequest } from "./idempotency.ts";
+export { newId } from "./new-id.ts";
+export { ownDataDirectory } from "./own-data-directory.ts";
+export { openSqlite } from "./sqlite.ts";

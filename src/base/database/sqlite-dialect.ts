@@ -1,0 +1,77 @@
+import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
+import {
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  type QueryResult,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+} from "kysely";
+import { toDatabaseError } from "./driver-errors.ts";
+
+/** Prepared statements kept per connection; the product's own queries number fewer. */
+const statementCacheSize = 256;
+
+/** Kysely over one open node:sqlite connection. Transactions are not Kysely's: the group commit owns them. */
+export function sqliteDialect(connection: DatabaseSync): Dialect {
+  return {
+    createAdapter: () => new SqliteAdapter(),
+    createIntrospector: (kysely) => new SqliteIntrospector(kysely),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+    createDriver: () => {
+      const session = sqliteSession(connection);
+      const refuse = () =>
+        Promise.reject(new TypeError("use database.write for a transaction: it groups commits"));
+      return {
+        init: () => Promise.resolve(),
+        acquireConnection: () => Promise.resolve(session),
+        beginTransaction: refuse,
+        commitTransaction: refuse,
+        rollbackTransaction: refuse,
+        releaseConnection: () => Promise.resolve(),
+        destroy: () => Promise.resolve(),
+      };
+    },
+  };
+}
+
+function sqliteSession(connection: DatabaseSync): DatabaseConnection {
+  const statements = new Map<string, StatementSync>();
+  const prepared = (text: string): StatementSync => {
+    const known = statements.get(text);
+    const statement = known ?? connection.prepare(text);
+    statements.delete(text);
+    statements.set(text, statement);
+    if (statements.size > statementCacheSize) {
+      for (const oldest of statements.keys()) {
+        statements.delete(oldest);
+        break;
+      }
+    }
+    return statement;
+  };
+  const execute = <Row>(query: CompiledQuery): QueryResult<Row> => {
+    try {
+      const statement = prepared(query.sql);
+      const values = query.parameters as readonly SQLInputValue[];
+      if (statement.columns().length > 0) return { rows: statement.all(...values) as Row[] };
+      const { changes, lastInsertRowid } = statement.run(...values);
+      return {
+        rows: [],
+        numAffectedRows: BigInt(changes),
+        insertId: BigInt(lastInsertRowid),
+      };
+    } catch (thrown) {
+      throw toDatabaseError(thrown);
+    }
+  };
+  return {
+    executeQuery: async (query) => execute(query),
+    async *streamQuery<Row>(query: CompiledQuery) {
+      const statement = connection.prepare(query.sql);
+      for (const row of statement.iterate(...(query.parameters as SQLInputValue[])))
+        yield { rows: [row as Row] };
+    },
+  };
+}

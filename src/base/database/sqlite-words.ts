@@ -1,0 +1,52 @@
+import { DatabaseSync } from "node:sqlite";
+import { sql } from "kysely";
+import type { DialectWords } from "./database.ts";
+import { toDatabaseError } from "./driver-errors.ts";
+
+/** How keyword tables cut text into words; the stems of queries are made the same way. */
+export const keywordTokenizer = "porter unicode61 remove_diacritics 2";
+
+/** SQLite's way of saying what the engines say differently. */
+export function sqliteWords(reader: DatabaseSync): DialectWords {
+  let stemmer: DatabaseSync | null = null;
+  const stems = (word: string): string[] => {
+    stemmer ??= openStemmer();
+    stemmer.prepare("insert into words (rowid, word) values (1, ?)").run(word);
+    const found = stemmer.prepare("select term from stems order by offset").all();
+    stemmer.exec("delete from words");
+    return found.map(({ term }) => String(term));
+  };
+  return {
+    idsIn: (column, ids) =>
+      sql<boolean>`${sql.ref(column)} in (select value from json_each(${JSON.stringify(ids)}))`,
+    stem: (word) => stems(word).join(" "),
+    occurrences: (table, word, row) => {
+      const [stem] = stems(word);
+      if (stem === undefined) return [];
+      try {
+        reader.exec(
+          `create virtual table temp.occurrences using fts5vocab('main', '${table}', 'instance')`,
+        );
+        try {
+          return reader
+            .prepare(
+              "select col as column, count(*) as count from temp.occurrences where term = ? and doc = ? group by col",
+            )
+            .all(stem, row)
+            .map(({ column, count }) => ({ column: String(column), count: Number(count) }));
+        } finally {
+          reader.exec("drop table temp.occurrences");
+        }
+      } catch (thrown) {
+        throw toDatabaseError(thrown);
+      }
+    },
+  };
+}
+
+function openStemmer(): DatabaseSync {
+  const stemmer = new DatabaseSync(":memory:");
+  stemmer.exec(`create virtual table words using fts5(word, tokenize='${keywordTokenizer}')`);
+  stemmer.exec("create virtual table stems using fts5vocab(words, 'instance')");
+  return stemmer;
+}
