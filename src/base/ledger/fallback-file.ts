@@ -1,0 +1,48 @@
+import { appendFile, readFile, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { LedgerRow } from "./entry.ts";
+
+/** Where entries wait while the database refuses them: one JSON row per line, appended and synced. */
+export function fallbackPath(artifacts: string): string {
+  return join(artifacts, "ledger-fallback.ndjson");
+}
+
+/** Appends one entry durably. */
+export async function appendFallback(artifacts: string, row: LedgerRow): Promise<void> {
+  await appendFile(fallbackPath(artifacts), `${JSON.stringify(row)}\n`, {
+    mode: 0o600,
+    flush: true,
+  });
+}
+
+/** The entries that wait; a torn last line is left out and reported as `torn`. */
+export async function readFallback(
+  artifacts: string,
+): Promise<{ rows: LedgerRow[]; torn: number }> {
+  let text: string;
+  try {
+    text = await readFile(fallbackPath(artifacts), "utf8");
+  } catch (thrown) {
+    if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT")
+      return { rows: [], torn: 0 };
+    throw thrown;
+  }
+  const rows: LedgerRow[] = [];
+  let torn = 0;
+  for (const line of text.split("\n")) {
+    if (line === "") continue;
+    try {
+      rows.push(JSON.parse(line) as LedgerRow);
+    } catch (thrown) {
+      if (!(thrown instanceof SyntaxError)) throw thrown;
+      torn += 1;
+    }
+  }
+  return { rows, torn };
+}
+
+/** Puts the file away once its entries are in the database; torn lines stay readable under another name. */
+export async function clearFallback(artifacts: string, torn: number): Promise<void> {
+  if (torn === 0) await rm(fallbackPath(artifacts), { force: true });
+  else await rename(fallbackPath(artifacts), `${fallbackPath(artifacts)}.torn`);
+}

@@ -1,0 +1,299 @@
+import { randomBytes } from "node:crypto";
+import type { Database, OpenTables } from "#base/database/index.ts";
+import { UncleanStopError, NotFoundError } from "#base/errors/index.ts";
+import type { Logger } from "#base/telemetry/index.ts";
+import { fromLedgerRow, toLedgerRow, type LedgerContext, type LedgerEntry } from "./entry.ts";
+import { exportRunFile, renderRunReport, toRunLedger, type RunLedger } from "./export-run.ts";
+import { appendFallback, clearFallback, readFallback } from "./fallback-file.ts";
+
+export type LedgerFilter = {
+  readonly run?: string | undefined;
+  readonly severity?: string | undefined;
+  readonly category?: string | undefined;
+  readonly code?: string | undefined;
+  readonly fingerprint?: string | undefined;
+  readonly job?: string | undefined;
+  readonly resolved?: boolean | undefined;
+  /** Entries with an id above this one. */
+  readonly after?: string | undefined;
+  readonly limit: number;
+};
+
+export type GroupFilter = {
+  readonly resolved?: boolean | undefined;
+  /** Groups whose latest entry has an id below this one. */
+  readonly before?: string | undefined;
+  readonly limit: number;
+};
+
+export type LedgerGroup = {
+  fingerprint: string;
+  code: string;
+  message: string;
+  severity: string;
+  count: number;
+  firstSeen: string;
+  lastSeen: string;
+  resolved: boolean;
+  regressed: boolean;
+  latest: string;
+};
+
+export type Ledger = {
+  readonly runId: string;
+  /** Keeps `thrown` with its context and returns its id once it is durable. Never throws: a failure shows in `health`. */
+  record(thrown: unknown, context?: LedgerContext): Promise<string>;
+  list(filter: LedgerFilter): Promise<LedgerEntry[]>;
+  get(id: string): Promise<LedgerEntry>;
+  groups(filter: GroupFilter): Promise<LedgerGroup[]>;
+  resolve(id: string, by: string, notes: string, scope: "entry" | "group"): Promise<LedgerEntry>;
+  run(id: string): Promise<RunLedger>;
+  report(id: string): Promise<string>;
+  health(): { state: "ok" | "degraded"; detail: string };
+  /** Ends the run: exports its file and marks it clean. */
+  end(): Promise<void>;
+};
+
+export type LedgerOptions = {
+  database: Database;
+  logger: Logger;
+  artifacts: string;
+  facts: { version: string; environment: string };
+};
+
+/** Opens the ledger of a new run: exports the runs that died before, takes in entries that waited outside the database. */
+export async function openLedger(options: LedgerOptions): Promise<Ledger> {
+  const { database, logger, artifacts, facts } = options;
+  const run: OpenTables["runs"] = {
+    id: newRunId(),
+    started_at: Date.now(),
+    ended_at: null,
+    exported: 0,
+    version: facts.version,
+    node: process.version,
+    platform: `${process.platform}-${process.arch}`,
+    environment: facts.environment,
+  };
+  await database.write(({ tables }) => tables.insertInto("runs").values(run).execute());
+  const state = { unwritten: 0, inFallback: 0 };
+  const queries = ledgerQueries(database);
+  const ledger: Ledger = {
+    runId: run.id,
+    record: async (thrown, context = {}) => {
+      const row = toLedgerRow(thrown, context, run.id);
+      logEntry(logger, row);
+      try {
+        await insertEntry(database, row);
+      } catch (refused) {
+        try {
+          await appendFallback(artifacts, row);
+          state.inFallback += 1;
+        } catch (lost) {
+          state.unwritten += 1;
+          logger.error({ ledgerId: row.id, refused, lost }, "a ledger entry could not be kept");
+        }
+      }
+      return row.id;
+    },
+    ...queries,
+    health: () => {
+      if (state.unwritten > 0)
+        return { state: "degraded", detail: `${state.unwritten} entries could not be kept` };
+      if (state.inFallback > 0)
+        return {
+          state: "degraded",
+          detail: `${state.inFallback} entries wait outside the database until the next start`,
+        };
+      return { state: "ok", detail: `run ${run.id}` };
+    },
+    end: async () => {
+      run.ended_at = Date.now();
+      await database.write(({ tables }) =>
+        tables
+          .updateTable("runs")
+          .set({ ended_at: run.ended_at, exported: 1 })
+          .where("id", "=", run.id)
+          .execute(),
+      );
+      await exportRunFile(database, artifacts, run);
+    },
+  };
+  await takeInFallback(database, artifacts);
+  await closeDeadRuns(database, artifacts, run.id, ledger);
+  return ledger;
+}
+
+function logEntry(logger: Logger, row: OpenTables["ledger_entries"]): void {
+  const level = { critical: "fatal", high: "error", medium: "warn", low: "info", info: "info" }[
+    row.severity
+  ] as "fatal" | "error" | "warn" | "info";
+  logger[level](
+    { ledgerId: row.id, code: row.code, item: row.item, operation: row.operation },
+    row.message,
+  );
+}
+
+/** Inserts the entry and marks it a regression when its whole group had been resolved. */
+async function insertEntry(database: Database, row: OpenTables["ledger_entries"]): Promise<void> {
+  await database.write(async ({ tables }) => {
+    const latest = await tables
+      .selectFrom("ledger_entries")
+      .select("resolved")
+      .where("fingerprint", "=", row.fingerprint)
+      .orderBy("time", "desc")
+      .orderBy("id", "desc")
+      .limit(1)
+      .executeTakeFirst();
+    await tables
+      .insertInto("ledger_entries")
+      .values({ ...row, regressed: latest?.resolved === 1 ? 1 : 0 })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+  });
+}
+
+async function takeInFallback(database: Database, artifacts: string): Promise<void> {
+  const { rows, torn } = await readFallback(artifacts);
+  for (const row of rows) await insertEntry(database, row);
+  if (rows.length > 0 || torn > 0) await clearFallback(artifacts, torn);
+}
+
+/** Runs without an end died: each gets an entry that says so, and its file. */
+async function closeDeadRuns(
+  database: Database,
+  artifacts: string,
+  current: string,
+  ledger: Ledger,
+): Promise<void> {
+  const dead = await database.read
+    .selectFrom("runs")
+    .selectAll()
+    .where("exported", "=", 0)
+    .where("id", "!=", current)
+    .execute();
+  for (const run of dead) {
+    await ledger.record(new UncleanStopError(`Run ${run.id} ended without stopping cleanly.`), {
+      facts: { run: run.id, startedAt: run.started_at },
+    });
+    await exportRunFile(database, artifacts, run);
+    await database.write(({ tables }) =>
+      tables.updateTable("runs").set({ exported: 1 }).where("id", "=", run.id).execute(),
+    );
+  }
+}
+
+/** `YYYYMMDD_HHMMSS_<8 hex>` in UTC. */
+function newRunId(): string {
+  const [date, time] = new Date().toISOString().split("T");
+  return `${date?.replaceAll("-", "")}_${time?.slice(0, 8).replaceAll(":", "")}_${randomBytes(4).toString("hex")}`;
+}
+
+type Queries = Pick<Ledger, "list" | "get" | "groups" | "resolve" | "run" | "report">;
+
+function ledgerQueries(database: Database): Queries {
+  const run = async (id: string): Promise<RunLedger> => {
+    const row = await database.read
+      .selectFrom("runs")
+      .selectAll()
+      .where("id", "=", id)
+      .executeTakeFirst();
+    if (!row)
+      throw new NotFoundError(
+        `There is no run "${id}". \`ledger list\` names the runs of its entries.`,
+      );
+    const rows = await database.read
+      .selectFrom("ledger_entries")
+      .selectAll()
+      .where("run_id", "=", id)
+      .orderBy("time")
+      .orderBy("id")
+      .execute();
+    return toRunLedger(row, rows);
+  };
+  const get = async (id: string): Promise<LedgerEntry> => {
+    const row = await database.read
+      .selectFrom("ledger_entries")
+      .selectAll()
+      .where("id", "=", id)
+      .executeTakeFirst();
+    if (!row) throw new NotFoundError(`There is no ledger entry "${id}".`);
+    return fromLedgerRow(row);
+  };
+  return {
+    run,
+    get,
+    report: async (id) => renderRunReport(await run(id)),
+    list: (filter) => listEntries(database, filter),
+    groups: (filter) => listGroups(database, filter),
+    resolve: async (id, by, notes, scope) => {
+      const entry = await get(id);
+      await database.write(({ tables }) =>
+        tables
+          .updateTable("ledger_entries")
+          .set({ resolved: 1, resolved_by: by, resolved_at: Date.now(), resolution_notes: notes })
+          .where(
+            scope === "entry" ? "id" : "fingerprint",
+            "=",
+            scope === "entry" ? entry.id : entry.fingerprint,
+          )
+          .execute(),
+      );
+      return get(id);
+    },
+  };
+}
+
+async function listEntries(database: Database, filter: LedgerFilter): Promise<LedgerEntry[]> {
+  let query = database.read.selectFrom("ledger_entries").selectAll();
+  if (filter.run !== undefined) query = query.where("run_id", "=", filter.run);
+  if (filter.severity !== undefined) query = query.where("severity", "=", filter.severity);
+  if (filter.category !== undefined) query = query.where("category", "=", filter.category);
+  if (filter.code !== undefined) query = query.where("code", "=", filter.code);
+  if (filter.fingerprint !== undefined) query = query.where("fingerprint", "=", filter.fingerprint);
+  if (filter.job !== undefined) query = query.where("job_id", "=", filter.job);
+  if (filter.resolved !== undefined) query = query.where("resolved", "=", filter.resolved ? 1 : 0);
+  if (filter.after !== undefined) query = query.where("id", ">", filter.after);
+  const rows = await query.orderBy("id").limit(filter.limit).execute();
+  return rows.map(fromLedgerRow);
+}
+
+async function listGroups(database: Database, filter: GroupFilter): Promise<LedgerGroup[]> {
+  let query = database.read
+    .selectFrom("ledger_entries")
+    .select(({ fn }) => [
+      "fingerprint",
+      fn.countAll<number>().as("count"),
+      fn.min("time").as("first_seen"),
+      fn.max("time").as("last_seen"),
+      fn.min("resolved").as("all_resolved"),
+      fn.max("regressed").as("regressed"),
+      fn.max("id").as("latest"),
+    ])
+    .groupBy("fingerprint");
+  if (filter.resolved !== undefined)
+    query = query.having(({ fn }) => fn.min("resolved"), "=", filter.resolved ? 1 : 0);
+  if (filter.before !== undefined)
+    query = query.having(({ fn }) => fn.max("id"), "<", filter.before);
+  const groups = await query.orderBy("latest", "desc").limit(filter.limit).execute();
+  const found: LedgerGroup[] = [];
+  for (const group of groups) {
+    const latest = await database.read
+      .selectFrom("ledger_entries")
+      .select(["code", "message", "severity"])
+      .where("id", "=", group.latest)
+      .executeTakeFirstOrThrow();
+    found.push({
+      fingerprint: group.fingerprint,
+      code: latest.code,
+      message: latest.message,
+      severity: latest.severity,
+      count: Number(group.count),
+      firstSeen: new Date(Number(group.first_seen)).toISOString(),
+      lastSeen: new Date(Number(group.last_seen)).toISOString(),
+      resolved: Number(group.all_resolved) === 1,
+      regressed: Number(group.regressed) === 1,
+      latest: group.latest,
+    });
+  }
+  return found;
+}
