@@ -1,0 +1,219 @@
+import { lookup } from "node:dns";
+import { request as openRequest, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
+import { isIP, type LookupFunction } from "node:net";
+import { CancelledError, CandorError, ServerUnreachableError } from "#base/errors/index.ts";
+import { readEvents, type LoopbackEvent } from "./read-events.ts";
+
+/** A Candor of this machine: its address and the key of its principal `local`. */
+export type LoopbackServer = { readonly url: string; readonly key: string };
+
+export type LoopbackRequest = {
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
+  /** From the root, without a query: `/api/v1/search`. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | readonly string[]>>;
+  /** Sent as JSON, a form as multipart. */
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+  /** Longest time without an answer, in milliseconds; five minutes unless given. */
+  readonly timeoutMs?: number;
+};
+
+export type LoopbackReply = {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  /** The parsed JSON; null where there is no body. */
+  readonly body: unknown;
+};
+
+/** Longest time until a connection is there: both ends are this machine. */
+const connectMs = 5_000;
+
+/** Longest time without an answer, the default of `server.requestTimeoutSeconds`. */
+const answerMs = 300_000;
+
+/** Largest answer accepted; the largest honest one, a page of 100 documents with their texts, is below 40 MB. */
+const largestAnswerBytes = 128 * 1024 * 1024;
+
+/**
+ * Sends one request and reads the whole JSON answer, whatever its status. Raises ServerUnreachableError when the server is
+ * not there, goes away or answers with something else than JSON, CancelledError after an abort.
+ */
+export async function call(
+  server: LoopbackServer,
+  request: LoopbackRequest,
+): Promise<LoopbackReply> {
+  return translated(server, request, async () => {
+    const answer = await open(server, request);
+    const bytes = await readAll(server, answer);
+    return {
+      status: answer.statusCode ?? 0,
+      headers: answer.headers,
+      body: bytes.length === 0 ? null : parseAnswer(server, answer, bytes),
+    };
+  });
+}
+
+/**
+ * Sends one request and yields the server-sent events of its answer. A refusal ends it before the first event with
+ * `refused`, which gets the answer and raises. Ends where the server ends the stream; raises as `call` does when the
+ * connection breaks. There is no time limit between events: a dead process closes its connections.
+ */
+export async function* stream(
+  server: LoopbackServer,
+  request: LoopbackRequest,
+  refused: (reply: LoopbackReply) => never,
+): AsyncGenerator<LoopbackEvent> {
+  const answer = await translated(server, request, () =>
+    open(server, { ...request, headers: { ...request.headers, accept: "text/event-stream" } }),
+  );
+  if (!answer.headers["content-type"]?.startsWith("text/event-stream")) {
+    const bytes = await translated(server, request, () => readAll(server, answer));
+    const body = bytes.length === 0 ? null : parseAnswer(server, answer, bytes);
+    refused({ status: answer.statusCode ?? 0, headers: answer.headers, body });
+  }
+  answer.setEncoding("utf8");
+  const events = readEvents(answer as AsyncIterable<string>);
+  try {
+    for (;;) {
+      const next = await translated(server, request, () => events.next());
+      if (next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    answer.destroy();
+  }
+}
+
+/** Raises ServerUnreachableError unless `url` is plain HTTP to this machine: the local key goes nowhere else. */
+export function assertLoopback(url: string): URL {
+  const parsed = URL.canParse(url) ? new URL(url) : null;
+  const host = parsed?.hostname.replace(/^\[|\]$/g, "") ?? "";
+  if (parsed?.protocol === "http:" && (host === "localhost" || isLoopbackAddress(host)))
+    return parsed;
+  throw new ServerUnreachableError(
+    `${JSON.stringify(url)} is not an address of this machine such as http://127.0.0.1:7340; the key of the data directory is sent nowhere else.`,
+  );
+}
+
+function isLoopbackAddress(address: string): boolean {
+  if (isIP(address) === 4) return address.startsWith("127.");
+  return isIP(address) === 6 && (address === "::1" || address.startsWith("::ffff:7f"));
+}
+
+/** Names are looked up like any other, and answered only with addresses of this machine. */
+const lookupLoopback: LookupFunction = (name, options, answer) => {
+  lookup(name, { ...options, all: true }, (error, found) => {
+    const usable = error === null ? found.filter(({ address }) => isLoopbackAddress(address)) : [];
+    const [first] = usable;
+    if (first === undefined)
+      answer(error ?? new Error(`${name} is not an address of this machine`), "", 0);
+    else if (options.all === true) answer(null, usable);
+    else answer(null, first.address, first.family);
+  });
+};
+
+function open(server: LoopbackServer, request: LoopbackRequest): Promise<IncomingMessage> {
+  const base = assertLoopback(server.url);
+  return encode(request.body).then(
+    (encoded) =>
+      new Promise((resolve, reject) => {
+        const sent = openRequest(addressOf(base, request), {
+          method: request.method,
+          headers: {
+            accept: "application/json",
+            authorization: `Bearer ${server.key}`,
+            ...(encoded && {
+              "content-type": encoded.mediaType,
+              "content-length": encoded.bytes.length,
+            }),
+            ...request.headers,
+          },
+          // A connection of its own for each request: none stays open to keep the process alive.
+          agent: false,
+          lookup: lookupLoopback,
+          ...(request.signal && { signal: request.signal }),
+        });
+        const limit = (milliseconds: number, what: string) =>
+          setTimeout(
+            () => sent.destroy(new Error(`${what} within ${milliseconds / 1000} s`)),
+            milliseconds,
+          );
+        const connecting = limit(connectMs, "no connection");
+        const answering = limit(request.timeoutMs ?? answerMs, "no answer");
+        sent.on("socket", (socket) => socket.once("connect", () => clearTimeout(connecting)));
+        sent.on("response", (answer) => {
+          clearTimeout(answering);
+          resolve(answer);
+        });
+        sent.on("error", reject);
+        sent.on("close", () => {
+          clearTimeout(connecting);
+          clearTimeout(answering);
+        });
+        sent.end(encoded?.bytes);
+      }),
+  );
+}
+
+function addressOf(base: URL, { path, query = {} }: LoopbackRequest): URL {
+  const address = new URL(base);
+  address.pathname = path;
+  for (const [name, value] of Object.entries(query))
+    for (const each of typeof value === "string" ? [value] : value)
+      address.searchParams.append(name, each);
+  return address;
+}
+
+async function encode(body: unknown): Promise<{ bytes: Buffer; mediaType: string } | null> {
+  if (body === undefined) return null;
+  if (!(body instanceof FormData))
+    return { bytes: Buffer.from(JSON.stringify(body)), mediaType: "application/json" };
+  const encoded = new Response(body);
+  const mediaType = encoded.headers.get("content-type") ?? "multipart/form-data";
+  return { bytes: Buffer.from(await encoded.arrayBuffer()), mediaType };
+}
+
+async function readAll(server: LoopbackServer, answer: IncomingMessage): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  let size = 0;
+  for await (const piece of answer as AsyncIterable<Buffer>) {
+    size += piece.length;
+    if (size > largestAnswerBytes)
+      throw new ServerUnreachableError(
+        `${server.url} answers with more than ${largestAnswerBytes} bytes. Ask for less at once.`,
+      );
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces);
+}
+
+function parseAnswer(server: LoopbackServer, answer: IncomingMessage, bytes: Buffer): unknown {
+  const mediaType = answer.headers["content-type"] ?? "";
+  if (/^application\/(?:[\w.-]+\+)?json\b/.test(mediaType))
+    return JSON.parse(bytes.toString("utf8"));
+  throw new ServerUnreachableError(
+    `${server.url} answers with ${answer.statusCode} and ${mediaType || "no media type"}: that is not Candor.`,
+  );
+}
+
+/** The work's own errors as they are; an abort and everything that happens on the wire under its name. */
+async function translated<T>(
+  server: LoopbackServer,
+  request: LoopbackRequest,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (thrown) {
+    if (request.signal?.aborted === true)
+      throw new CancelledError("The request was cancelled.", { cause: thrown });
+    if (thrown instanceof CandorError || !(thrown instanceof Error)) throw thrown;
+    const code = "code" in thrown && typeof thrown.code === "string" ? ` (${thrown.code})` : "";
+    throw new ServerUnreachableError(
+      `The server at ${server.url} does not answer ${request.method} ${request.path}: ${thrown.message}${code}`,
+      { cause: thrown },
+    );
+  }
+}

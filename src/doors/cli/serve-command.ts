@@ -1,0 +1,90 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { findPackage, loadConfiguration } from "#base/config/index.ts";
+import { DataDirectoryInUseError } from "#base/errors/index.ts";
+import { readServerFile } from "#base/network/index.ts";
+import { join } from "node:path";
+import { one, parameter, type CliCommand, type Context, type Typed } from "./command.ts";
+import type { Exit } from "./exit-codes.ts";
+import { renderFault } from "./render-settings.ts";
+
+/** How long the end may take before it is forced, in milliseconds. */
+const closeMs = 10_000;
+
+/** `candor serve`: the server of the data directory, until it is told to end. */
+export const serveCommand: CliCommand = {
+  words: ["serve"],
+  summary: "Run the server: the API and the studio on one address, until Ctrl-C",
+  parameters: [
+    parameter("port", "Port to listen on, 0 for any free one (CANDOR_PORT, else 7340)", {
+      kind: "number",
+    }),
+    parameter(
+      "host",
+      "Address to listen on; anything but a loopback address can be reached by others",
+    ),
+  ],
+  kind: "process",
+  operation: null,
+  examples: ["candor serve", "candor serve --port 8080"],
+  run: runServe,
+};
+
+async function runServe(context: Context, typed: Typed): Promise<Exit> {
+  const { out, err } = context.terminal;
+  const flags = { "server.port": one(typed, "port"), "server.host": one(typed, "host") };
+  const configuration = loadConfiguration({ ...context.sources, role: "server", flags });
+  for (const { severity, message } of configuration.faults)
+    err.line(renderFault(severity, message, err));
+  const { server, storage } = configuration.config;
+  const { serveApp } = await import("#app");
+  const served = await named(storage.home, () =>
+    serveApp(configuration, { host: server.host, port: server.port }),
+  );
+  const { version } = findPackage();
+  if (context.json) {
+    const { url, signInUrl } = served;
+    out.line(JSON.stringify({ version, url, signInUrl, home: storage.home, pid: process.pid }));
+  } else {
+    out.line(`Candor ${version} is ready at ${out.style("bold", served.url)}`);
+    out.line(`Open ${out.style("bold", served.signInUrl)}`);
+    out.line(
+      `The link works once and for ${configuration.config.security.signInMinutes} minutes. The data is in ${storage.home}. Ctrl-C ends the server.`,
+    );
+  }
+  await aborted(context.interrupts.signal);
+  err.line("ending; a second signal ends at once");
+  const ended = await Promise.race([
+    served.close().then(() => true),
+    delay(closeMs, false, { ref: false }),
+  ]);
+  if (ended) return "ok";
+  err.line(`not everything ended within ${closeMs / 1000} s; leaving now`);
+  process.exit(1);
+}
+
+/** Who holds the data directory, where somebody does. */
+async function named<T>(home: string, open: () => Promise<T>): Promise<T> {
+  try {
+    return await open();
+  } catch (thrown) {
+    if (!(thrown instanceof DataDirectoryInUseError)) throw thrown;
+    const owner = await readServerFile(join(home, "run"));
+    const who =
+      owner === null
+        ? "Another Candor process, which is starting or ending,"
+        : `Another Candor (process ${owner.pid}, ${owner.url})`;
+    throw new DataDirectoryInUseError(`${who} owns the data directory ${home}.`, {
+      cause: thrown,
+      nextStep: {
+        text: "Use that one (every command finds it by itself), end it, or name another data directory with CANDOR_HOME.",
+      },
+    });
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,22 @@
+import type { Principal } from "#base/access/index.ts";
+import type { App, Operation } from "#operations/define-operation.ts";
+import type { HttpLimits } from "./limits.ts";
+
+/** What every part of the door knows. */
+export type Door = {
+  readonly app: App;
+  readonly operations: readonly Operation[];
+  readonly limits: HttpLimits;
+  /** Where the door listens; the port is the real one once it does. */
+  readonly address: { readonly host: string; port: number };
+  /** Aborted when the door closes: streams end, waiting requests answer. */
+  readonly closing: AbortSignal;
+};
+
+declare module "fastify" {
+  // eslint-disable-next-line typescript/consistent-type-definitions -- only an interface merges with Fastify's own
+  interface FastifyRequest {
+    /** Who calls, once the request was identified. */
+    principal: Principal | null;
+  }
+}

@@ -1,0 +1,3 @@
+export { openHttp } from "./open-http.ts";
+export type { HttpDoor } from "./open-http.ts";
+export { pagesFolder } from "./pages-folder.ts";

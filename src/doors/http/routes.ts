@@ -1,0 +1,113 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { MethodNotAllowedError, NotFoundError } from "#base/errors/index.ts";
+import type { Operation } from "#operations/define-operation.ts";
+import { answerOperation } from "./answer-operation.ts";
+import { answerProblem } from "./answer-problem.ts";
+import { answerStream } from "./answer-stream.ts";
+import type { Door } from "./door.ts";
+import { type Demand, identify } from "./identify.ts";
+import { bulkOperations } from "./limits.ts";
+
+/** A way in: what is below it is told to the 405. */
+export type Route = {
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
+  readonly path: string;
+  readonly demand: Demand;
+  readonly bodyLimit?: number;
+  /** No HEAD for what never ends. */
+  readonly endless?: boolean;
+  answer(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply>;
+};
+
+export const apiPrefix = "/api/v1";
+
+/** The path of an operation as clients write it. */
+export function pathOf(place: NonNullable<Operation["http"]>): string {
+  return place.root ? place.path : `${apiPrefix}${place.path}`;
+}
+
+/** One route per operation that has a place on HTTP. */
+export function operationRoutes(door: Door): Route[] {
+  return door.operations.flatMap((operation) => {
+    const place = operation.http;
+    if (!place) return [];
+    const streams = place.answer === "stream";
+    const answer = streams ? answerStream : answerOperation;
+    return [
+      {
+        method: place.method,
+        path: pathOf(place),
+        demand: { permission: operation.permission, reads: operation.effect === "read" },
+        bodyLimit: bodyLimitOf(door, operation),
+        endless: streams,
+        answer: (request: FastifyRequest, reply: FastifyReply) =>
+          answer(door, operation, request, reply),
+      },
+    ];
+  });
+}
+
+function bodyLimitOf(door: Door, operation: Operation): number {
+  const takesBulk = operation.http?.body === "multipart" || bulkOperations.has(operation.name);
+  const { bodyLimitMegabytes } = door.app.configuration.config.server;
+  return takesBulk ? bodyLimitMegabytes * 1024 * 1024 : door.limits.jsonBytes;
+}
+
+/** Whether a body of this size may take longer than a request to arrive. */
+export function isUpload(door: Door, bodyLimit: number): boolean {
+  return bodyLimit > door.limits.jsonBytes;
+}
+
+export function addRoutes(server: FastifyInstance, door: Door, routes: readonly Route[]): void {
+  for (const route of routes)
+    server.route({
+      method: route.method,
+      url: route.path,
+      exposeHeadRoute: route.method === "GET" && route.endless !== true,
+      ...(route.bodyLimit === undefined ? {} : { bodyLimit: route.bodyLimit }),
+      onRequest: async (request) => {
+        request.principal = await identify(door, request, route.demand);
+      },
+      handler: (request, reply) => route.answer(request, reply),
+    });
+  server.setNotFoundHandler((request, reply) => refuse(door, routes, request, reply));
+}
+
+/** 405 with the methods of a path that exists; else 404. Below the API only to callers who are somebody. */
+async function refuse(
+  door: Door,
+  routes: readonly Route[],
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const path = (request.raw.url ?? "").replace(/\?.*$/s, "");
+  const isPublic = !/^\/(?:api|metrics)(?:\/|$)/.test(path);
+  const demand = { permission: isPublic ? ("public" as const) : { role: "read_only" as const } };
+  request.principal = await identify(door, request, { ...demand, reads: true });
+  const methods = routes.filter((route) => matches(route.path, path)).flatMap(methodsOf);
+  if (methods.length === 0)
+    throw new NotFoundError(`There is nothing at this path; /docs lists every operation.`);
+  reply.header("allow", [...new Set(methods)].join(", "));
+  return answerProblem(
+    door,
+    request,
+    reply,
+    new MethodNotAllowedError(`This path takes ${methods.join(", ")}, not ${request.method}.`),
+  );
+}
+
+function methodsOf(route: Route): string[] {
+  const hasHead = route.method === "GET" && route.endless !== true;
+  return hasHead ? ["GET", "HEAD"] : [route.method];
+}
+
+function matches(pattern: string, path: string): boolean {
+  const wanted = pattern.split("/");
+  const given = path.split("/");
+  return (
+    wanted.length === given.length &&
+    wanted.every((part, place) =>
+      part.startsWith(":") ? given[place] !== "" : part === given[place],
+    )
+  );
+}

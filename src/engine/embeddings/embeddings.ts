@@ -1,0 +1,184 @@
+import { type Database, newId } from "#base/database/index.ts";
+import { type CandorError, NotFoundError, toCandorError } from "#base/errors/index.ts";
+import type { Metrics } from "#base/telemetry/index.ts";
+import type { OpenStaticModel, StaticRuntime, TokenPairs } from "#engine/runtimes/index.ts";
+import { type Embedding, toEmbedding } from "./embedding.ts";
+import { type Space, spaceIdentity, type SpaceRow, toSpace } from "./space.ts";
+
+/** One text's outcome: a vector of the space, or the error that kept it from one. */
+export type EmbeddedItem =
+  | {
+      readonly index: number;
+      readonly embedding: Embedding;
+      readonly tokens: number;
+      readonly truncated: { readonly tokens: number; readonly limit: number } | null;
+    }
+  | { readonly index: number; readonly error: CandorError };
+
+export type SpaceCounts = { readonly vectors: number; readonly collections: number };
+
+type EmbedOptions = { readonly kind: "query" | "passage"; readonly signal?: AbortSignal };
+
+export type Embeddings = {
+  /** The space of this id or name; the default space without one. Raises NotFoundError, or why its model cannot be opened. */
+  space(named?: string): Promise<Space>;
+  list(): Promise<Space[]>;
+  counts(space: Space): Promise<SpaceCounts>;
+  /**
+   * The only way to a vector: one outcome per text, in order. A text that fails has its error and no vector; a model or
+   * worker that fails as a whole raises.
+   */
+  embed(space: Space, texts: readonly string[], options: EmbedOptions): Promise<EmbeddedItem[]>;
+  /** The exact share of each token pair in the cosine of two texts of a mean-pooled space. */
+  pairs(space: Space, query: string, passage: string, signal?: AbortSignal): Promise<TokenPairs>;
+  /** The folder whose tokenizer counts this space's tokens. */
+  folderOf(space: Space): string;
+};
+
+type Known = { space: Space; folder: string; model: OpenStaticModel };
+
+export type EmbeddingsDependencies = {
+  database: Database;
+  metrics: Metrics;
+  runtime: StaticRuntime;
+  /** Folders of static models; the first is the default space. */
+  folders: readonly string[];
+};
+
+/** The room of spaces and vectors. Models are opened when first needed. */
+export function createEmbeddings(dependencies: EmbeddingsDependencies): Embeddings {
+  const { database, runtime, folders } = dependencies;
+  const known = new Map<string, Known>();
+
+  const open = async (folder: string, isDefault: boolean): Promise<Known> => {
+    const before = known.get(folder);
+    if (before) return before;
+    const model = runtime.open(folder);
+    const { name, revision, dims, maxTokens, prefixes } = await model.describe();
+    const row = await rememberSpace(database, { name, revision, dims, maxTokens, prefixes });
+    const entry = { space: toSpace(row, isDefault), folder, model };
+    known.set(folder, entry);
+    return entry;
+  };
+  const defaultFolder = folders[0] ?? "";
+  const all = async (): Promise<Known[]> => {
+    const opened: Known[] = [];
+    for (const folder of folders) opened.push(await open(folder, folder === defaultFolder));
+    return opened;
+  };
+  const find = async (space: Space): Promise<Known> => {
+    for (const entry of known.values()) if (entry.space.id === space.id) return entry;
+    const entry = (await all()).find(({ space: { id } }) => id === space.id);
+    if (entry) return entry;
+    throw new NotFoundError(`The model of space "${space.name}" is not here any more.`);
+  };
+
+  return {
+    space: async (named) => {
+      if (named === undefined) return (await open(defaultFolder, true)).space;
+      const stored = await findStored(database, named);
+      // A space whose model is gone is still a space: keyword search and lists go on; embedding says what is missing.
+      for (const entry of known.values())
+        if (entry.space.id === named || entry.space.name === named) return entry.space;
+      if (stored && named.startsWith("spc_")) return toSpace(stored, false);
+      const entry = (await all()).find(({ space }) => space.name === named || space.id === named);
+      if (entry) return entry.space;
+      const valid = [...known.values()].map(({ space }) => space.name).join(", ");
+      throw new NotFoundError(`There is no space "${named}". There are: ${valid}.`);
+    },
+    list: async () => (await all()).map(({ space }) => space),
+    counts: (space) => countSpace(database, space),
+    embed: async (space, texts, options) => embed(dependencies, await find(space), texts, options),
+    pairs: async (space, query, passage, signal) => {
+      const { model } = await find(space);
+      return model.explainPairs(query, passage, { signal });
+    },
+    folderOf: (space) => {
+      for (const entry of known.values()) if (entry.space.id === space.id) return entry.folder;
+      throw new NotFoundError(`The model of space "${space.name}" is not open.`);
+    },
+  };
+}
+
+async function embed(
+  { metrics }: EmbeddingsDependencies,
+  { space, model }: Known,
+  texts: readonly string[],
+  { kind, signal }: EmbedOptions,
+): Promise<EmbeddedItem[]> {
+  if (texts.length === 0) return [];
+  const { vectors, items } = await model.embed(texts, kind, { signal });
+  return items.map((item, index): EmbeddedItem => {
+    try {
+      if (item.error) throw item.error;
+      // A copy of its own: the batch's memory does not live on with one vector of it.
+      const values = vectors.slice(index * space.dims, (index + 1) * space.dims);
+      const embedding = toEmbedding(space, values);
+      metrics.embedding(space.name, "ok");
+      return { index, embedding, tokens: item.tokens, truncated: item.truncated };
+    } catch (thrown) {
+      const error = toCandorError(thrown);
+      metrics.embedding(space.name, error.code);
+      return { index, error };
+    }
+  });
+}
+
+async function findStored(database: Database, named: string): Promise<SpaceRow | undefined> {
+  return database.read.selectFrom("spaces").selectAll().where("id", "=", named).executeTakeFirst();
+}
+
+/** The stored space of these facts; a new one the first time they are met. */
+async function rememberSpace(
+  database: Database,
+  facts: Parameters<typeof spaceIdentity>[0],
+): Promise<SpaceRow> {
+  const identity = spaceIdentity(facts);
+  const find = () =>
+    database.read
+      .selectFrom("spaces")
+      .selectAll()
+      .where("identity", "=", identity)
+      .executeTakeFirst();
+  const stored = await find();
+  if (stored) return stored;
+  const row: SpaceRow = {
+    id: newId("spc"),
+    identity,
+    name: facts.name,
+    runtime: "static",
+    model_name: facts.name,
+    model_revision: facts.revision,
+    pooling: "mean",
+    normalized: 1,
+    dims: facts.dims,
+    max_tokens: facts.maxTokens,
+    prefixes: JSON.stringify(facts.prefixes),
+    fusion_weight: null,
+    fusion_measured_at: null,
+    fusion_data_hash: null,
+    created_at: Date.now(),
+  };
+  await database.write(({ tables }) =>
+    tables
+      .insertInto("spaces")
+      .values(row)
+      .onConflict((conflict) => conflict.column("identity").doNothing())
+      .execute(),
+  );
+  return (await find()) ?? row;
+}
+
+async function countSpace(database: Database, space: Space): Promise<SpaceCounts> {
+  const vectors = await database.read
+    .selectFrom("vectors")
+    .select(({ fn }) => fn.countAll<number>().as("count"))
+    .where("space_id", "=", space.id)
+    .executeTakeFirstOrThrow();
+  const collections = await database.unscoped
+    .selectFrom("collections")
+    .select(({ fn }) => fn.countAll<number>().as("count"))
+    .where("space_id", "=", space.id)
+    .executeTakeFirstOrThrow();
+  return { vectors: Number(vectors.count), collections: Number(collections.count) };
+}

@@ -1,0 +1,20 @@
+import { z } from "zod";
+import { defineOperation } from "../define-operation.ts";
+import { deletedSchema } from "../shapes.ts";
+import { allowed, collectionField } from "./collection-schema.ts";
+
+export const collectionsDelete = defineOperation({
+  name: "collections.delete",
+  summary: "Delete a collection with all its documents, for good",
+  input: z.strictObject({
+    collection: collectionField,
+    dryRun: z.boolean().default(false).describe("Only count what would go"),
+  }),
+  output: deletedSchema,
+  effect: "destroy",
+  permission: { role: "api_user", grant: { on: "collections", right: "owner" } },
+  http: { method: "DELETE", path: "/collections/:collection" },
+  cli: { command: "collections delete <collection>" },
+  run: async (call) =>
+    call.app.search.collections.delete(allowed(call).collection, call.input.dryRun),
+});

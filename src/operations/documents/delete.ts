@@ -1,0 +1,27 @@
+import { z } from "zod";
+import { allowed, collectionField } from "../collections/collection-schema.ts";
+import { defineOperation } from "../define-operation.ts";
+import { deletedSchema } from "../shapes.ts";
+import { documentField } from "./document-schema.ts";
+
+export const documentsDelete = defineOperation({
+  name: "documents.delete",
+  summary: "Delete a document from every leg and count, for good",
+  input: z.strictObject({
+    collection: collectionField,
+    document: documentField,
+    dryRun: z.boolean().default(false).describe("Only count what would go"),
+  }),
+  output: deletedSchema,
+  effect: "destroy",
+  permission: { role: "api_user", grant: { on: "collections", right: "write" } },
+  http: { method: "DELETE", path: "/collections/:collection/documents/:document" },
+  cli: { command: "docs delete <document>" },
+  tools: [{ name: "delete_document" }],
+  run: async (call) =>
+    call.app.search.documents.delete(
+      allowed(call).collection,
+      call.input.document,
+      call.input.dryRun,
+    ),
+});

@@ -1,0 +1,17 @@
+import { z } from "zod";
+import { defineOperation } from "../define-operation.ts";
+import { jobSchema, namedSchema } from "../shapes.ts";
+
+export const jobsResume = defineOperation({
+  name: "jobs.resume",
+  summary: "Let an interrupted, failed, partial or cancelled job go on",
+  input: z.strictObject({ job: namedSchema.describe("Id of the job") }),
+  output: z.object({ job: jobSchema }),
+  effect: "write",
+  permission: { role: "api_user", own: { all: "developer" } },
+  http: { method: "POST", path: "/jobs/:job/resume", answer: "job" },
+  cli: { command: "jobs resume <job>" },
+  run: async ({ app, input, own }) => ({
+    job: await app.jobs.resume(input.job, own, "all"),
+  }),
+});

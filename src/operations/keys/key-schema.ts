@@ -1,0 +1,14 @@
+import { z } from "zod";
+import { roles } from "#base/access/index.ts";
+
+export const keySchemaFields = {
+  id: z.string(),
+  name: z.string(),
+  role: z.enum(roles),
+  owner: z.string(),
+  prefix: z.string(),
+  createdAt: z.string(),
+  expiresAt: z.string().nullable(),
+  lastUsedAt: z.string().nullable(),
+  revokedAt: z.string().nullable(),
+};

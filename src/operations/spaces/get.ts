@@ -1,0 +1,16 @@
+import { z } from "zod";
+import { defineOperation } from "../define-operation.ts";
+import { namedSchema } from "../shapes.ts";
+import { spaceSchema, withCounts } from "./space-schema.ts";
+
+export const spacesGet = defineOperation({
+  name: "spaces.get",
+  summary: "Show one embedding space",
+  input: z.strictObject({ space: namedSchema.describe("Id or name") }),
+  output: spaceSchema,
+  effect: "read",
+  permission: { role: "read_only" },
+  http: { method: "GET", path: "/spaces/:space" },
+  cli: { command: "spaces show <space>" },
+  run: async ({ app, input }) => withCounts(app, await app.embeddings.space(input.space)),
+});

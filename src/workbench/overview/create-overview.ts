@@ -1,0 +1,62 @@
+import { type Configuration, findPackage } from "#base/config/index.ts";
+import type { Database } from "#base/database/index.ts";
+import type { DataDirectory } from "#base/files/index.ts";
+import type { Jobs } from "#base/jobs/index.ts";
+import type { Ledger } from "#base/ledger/index.ts";
+import type { Logger, Metrics } from "#base/telemetry/index.ts";
+import type { Workers } from "#base/workers/index.ts";
+import type { Embeddings } from "#engine/embeddings/index.ts";
+import type { Search } from "#workbench/search/index.ts";
+import { healthProbes } from "./check-health.ts";
+import { describeSystem, type SystemInfo } from "./describe-system.ts";
+import { type HealthCheck, type HealthState, measureHealth, worstOf } from "./measure-health.ts";
+import { systemMetrics, type SystemMetrics } from "./system-metrics.ts";
+
+export type OverviewDependencies = {
+  configuration: Configuration;
+  directory: DataDirectory;
+  state: { database: Database; ledger: Ledger; jobs: Jobs };
+  telemetry: { logger: Logger; metrics: Metrics };
+  models: { embeddings: Embeddings; search: Search; workers: Workers };
+};
+
+export type Health = { status: HealthState; version: string; checks: HealthCheck[] };
+
+export type Overview = {
+  /** Every part, probed now. */
+  health(): Promise<Health>;
+  /** Up or not, for anybody who asks: the newest measurement if it is at most a second old, else a new one. */
+  alive(): Promise<"ok" | "failed">;
+  info(): Promise<SystemInfo>;
+  metrics(): Promise<SystemMetrics>;
+};
+
+/** How long callers without a key share one measurement: they cannot make the server write and embed at will. */
+const sharedForMs = 1000;
+
+/** The room that looks at all others: health, facts and numbers of the whole system. */
+export function createOverview(dependencies: OverviewDependencies): Overview {
+  const startedAt = new Date();
+  const { version } = findPackage();
+  const probes = healthProbes(dependencies);
+  const health = async (): Promise<Health> => {
+    const checks = await measureHealth(probes);
+    return { status: worstOf(checks), version, checks };
+  };
+  let shared: { status: Promise<HealthState>; until: number } | null = null;
+  return {
+    health,
+    alive: async () => {
+      const now = performance.now();
+      if (shared === null || shared.until <= now)
+        shared = {
+          status: health().then(({ status }) => status),
+          until: now + sharedForMs,
+        };
+      return (await shared.status) === "failed" ? "failed" : "ok";
+    },
+    info: () => describeSystem(dependencies, startedAt),
+    metrics: async () =>
+      systemMetrics({ metrics: dependencies.telemetry.metrics, jobs: dependencies.state.jobs }),
+  };
+}

@@ -1,0 +1,199 @@
+import type { CollectionRow, Database, DocumentRow } from "#base/database/index.ts";
+import { InputInvalidError, NotFoundError } from "#base/errors/index.ts";
+import type { Deleted } from "./collections.ts";
+import { freshness, type Freshness } from "./freshness.ts";
+import { removeDocument } from "./store-document.ts";
+import type { VectorIndex } from "./vector-index.ts";
+
+/** Where a passage stands: characters of the document's text, lines of the original file where it has lines. */
+export type Location = {
+  lines?: { from: number; to: number };
+  characters: { from: number; to: number };
+};
+
+/** A document as every door shows it. */
+export type Document = {
+  id: string;
+  key: string;
+  collection: string;
+  title: string | null;
+  mediaType: string;
+  source: { kind: "file" | "upload" | "text" | "url"; path?: string; url?: string };
+  bytes: number;
+  sha256: string;
+  metadata: Record<string, unknown>;
+  chunks: number | { id: string; text: string; location: Location }[];
+  indexedAt: string;
+  freshness: Freshness;
+};
+
+export type Documents = {
+  /** Raises NotFoundError. `named` is an id or a key. */
+  find(collection: CollectionRow, named: string): Promise<DocumentRow>;
+  list(
+    collection: CollectionRow,
+    page: { after?: string | undefined; limit: number; prefix?: string | undefined },
+  ): Promise<Document[]>;
+  get(collection: CollectionRow, named: string, withChunks: boolean): Promise<Document>;
+  /** UTF-16 characters `from` to `to`, end exclusive. */
+  read(
+    collection: CollectionRow,
+    named: string,
+    range: { from?: number | undefined; to?: number | undefined },
+  ): Promise<{ text: string; from: number; to: number; characters: number }>;
+  delete(collection: CollectionRow, named: string, dryRun: boolean): Promise<Deleted>;
+};
+
+export function createDocuments(database: Database, vectors: VectorIndex): Documents {
+  const find = async (collection: CollectionRow, named: string): Promise<DocumentRow> => {
+    const row = await database.unscoped
+      .selectFrom("documents")
+      .selectAll()
+      .where("collection_id", "=", collection.id)
+      .where((is) => is.or([is("id", "=", named), is("key", "=", named)]))
+      .executeTakeFirst();
+    if (!row)
+      throw new NotFoundError(
+        `There is no document "${named}" in collection "${collection.name}".`,
+      );
+    return row;
+  };
+  return {
+    find,
+    list: async (collection, { after, limit, prefix }) => {
+      let query = database.unscoped
+        .selectFrom("documents")
+        .selectAll()
+        .where("collection_id", "=", collection.id);
+      if (after !== undefined) query = query.where("key", ">", after);
+      if (prefix !== undefined)
+        query = query.where("key", ">=", prefix).where("key", "<", `${prefix}\u{10FFFF}`);
+      const rows = await query.orderBy("key").limit(limit).execute();
+      return Promise.all(rows.map((row) => toDocument(row)));
+    },
+    get: async (collection, named, withChunks) => {
+      const row = await find(collection, named);
+      return toDocument(row, withChunks ? await chunksOf(database, row) : undefined);
+    },
+    read: async (collection, named, range) => {
+      const row = await find(collection, named);
+      const { text } = await database.unscoped
+        .selectFrom("document_texts")
+        .select("text")
+        .where("document_id", "=", row.id)
+        .executeTakeFirstOrThrow();
+      const from = range.from ?? 0;
+      const to = Math.min(range.to ?? text.length, text.length);
+      if (from > to)
+        throw new InputInvalidError(
+          `from ${from} lies behind ${range.to === undefined ? "the end" : "to"} ${to}; the text has ${text.length} characters.`,
+          { errors: [{ pointer: "/from", message: `at most ${to}` }] },
+        );
+      return { text: text.slice(from, to), from, to, characters: text.length };
+    },
+    delete: async (collection, named, dryRun) => {
+      const row = await find(collection, named);
+      const answered: Deleted = {
+        deleted: {
+          documents: 1,
+          chunks: row.chunk_count,
+          vectors: await ownVectors(database, collection, row.id),
+          bytes: row.bytes,
+        },
+        dependents: [],
+        dryRun,
+        undo: null,
+      };
+      if (dryRun) return answered;
+      const change = await database.write(async ({ tables, answer }) => {
+        const removed = await removeDocument(tables, database, collection, row.id);
+        if (!removed)
+          throw new NotFoundError(
+            `There is no document "${named}" in collection "${collection.name}" any more.`,
+          );
+        await answer(answered);
+        return removed;
+      });
+      vectors.apply(collection.id, change);
+      return answered;
+    },
+  };
+}
+
+/** Vectors that no other document's chunks share, counted as the delete will find them. */
+async function ownVectors(
+  database: Database,
+  collection: CollectionRow,
+  document: string,
+): Promise<number> {
+  const { count } = await database.unscoped
+    .selectFrom("vectors")
+    .select(({ fn }) => fn.countAll<number>().as("count"))
+    .where("space_id", "=", collection.space_id)
+    .where("chunk_key", "in", (select) =>
+      select.selectFrom("chunks").select("key").where("document_id", "=", document),
+    )
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom("chunks")
+            .select("chunks.row")
+            .whereRef("chunks.key", "=", "vectors.chunk_key")
+            .where("chunks.document_id", "!=", document),
+        ),
+      ),
+    )
+    .executeTakeFirstOrThrow();
+  return Number(count);
+}
+
+async function chunksOf(
+  database: Database,
+  row: DocumentRow,
+): Promise<{ id: string; text: string; location: Location }[]> {
+  const chunks = await database.unscoped
+    .selectFrom("chunks")
+    .selectAll()
+    .where("document_id", "=", row.id)
+    .orderBy("ordinal")
+    .execute();
+  return chunks.map((chunk) => ({ id: chunk.id, text: chunk.text, location: toLocation(chunk) }));
+}
+
+export function toLocation(chunk: {
+  from_line: number | null;
+  to_line: number | null;
+  from_character: number;
+  to_character: number;
+}): Location {
+  return {
+    ...(chunk.from_line === null || chunk.to_line === null
+      ? {}
+      : { lines: { from: chunk.from_line, to: chunk.to_line } }),
+    characters: { from: chunk.from_character, to: chunk.to_character },
+  };
+}
+
+export async function toDocument(
+  row: DocumentRow,
+  chunks: Document["chunks"] = row.chunk_count,
+): Promise<Document> {
+  return {
+    id: row.id,
+    key: row.key,
+    collection: row.collection_id,
+    title: row.title,
+    mediaType: row.media_type,
+    source: {
+      kind: row.source_kind,
+      ...(row.source_path === null ? {} : { path: row.source_path }),
+      ...(row.source_url === null ? {} : { url: row.source_url }),
+    },
+    bytes: row.bytes,
+    sha256: row.sha256,
+    metadata: JSON.parse(row.metadata) as Record<string, unknown>,
+    chunks,
+    indexedAt: new Date(row.indexed_at).toISOString(),
+    freshness: await freshness(row),
+  };
+}

@@ -1,0 +1,207 @@
+import { sql, type Kysely } from "kysely";
+import type { CollectionRow, Database, Tables } from "#base/database/index.ts";
+import { splitIdentifiers } from "#workbench/readers/index.ts";
+
+/** Columns of the keyword index, in the order of its table, with their weight in bm25 (SQLite FTS5 documentation, section 5.1.1). */
+export const keywordColumns = [
+  { name: "body", weight: 1 },
+  { name: "identifiers", weight: 0.5 },
+  { name: "heading", weight: 1.5 },
+  { name: "path", weight: 1 },
+] as const;
+
+/** Words of one query that are looked up; longer queries use their first ones, and say so in `search.explain`. */
+const longestQueryWords = 64;
+
+/** From this many chunks on, words that stand in most of them are dropped from long queries: they cost much and score nothing. */
+const dropCommonFrom = 2000;
+const longQueryWords = 3;
+
+/** The keyword table of a collection. Each has its own, so that one owner's texts never weigh in another's scores. */
+function tableName(collection: string): string {
+  return `words_${collection.toLowerCase()}`;
+}
+
+export type KeywordEntry = {
+  readonly row: number;
+  readonly body: string;
+  readonly identifiers: string;
+  readonly heading: string;
+  readonly path: string;
+};
+
+/** Makes the keyword table: Porter stems over Unicode words, accents removed, the texts themselves not stored twice. */
+export async function createKeywordTable(
+  tables: Kysely<Tables>,
+  collection: string,
+): Promise<void> {
+  const columns = sql.raw(keywordColumns.map(({ name }) => name).join(", "));
+  await sql`create virtual table ${sql.table(tableName(collection))} using fts5(
+    ${columns}, content='', contentless_delete=1, tokenize='porter unicode61 remove_diacritics 2')`.execute(
+    tables,
+  );
+}
+
+export async function dropKeywordTable(tables: Kysely<Tables>, collection: string): Promise<void> {
+  await sql`drop table ${sql.table(tableName(collection))}`.execute(tables);
+}
+
+export async function addKeywords(
+  tables: Kysely<Tables>,
+  collection: string,
+  entry: KeywordEntry,
+): Promise<void> {
+  await sql`insert into ${sql.table(tableName(collection))} (rowid, body, identifiers, heading, path)
+    values (${entry.row}, ${entry.body}, ${entry.identifiers}, ${entry.heading}, ${entry.path})`.execute(
+    tables,
+  );
+}
+
+export async function removeKeywords(
+  tables: Kysely<Tables>,
+  collection: string,
+  rows: readonly number[],
+): Promise<void> {
+  await sql`delete from ${sql.table(tableName(collection))}
+    where rowid in (select value from json_each(${JSON.stringify(rows)}))`.execute(tables);
+}
+
+/** One looked-up word of a query. */
+export type QueryWord = { readonly word: string; readonly dropped: "common" | "too many" | null };
+
+/** The words of a query: every run of letters and digits, identifiers whole and in parts, each once, in order. */
+export function queryWords(query: string): string[] {
+  const found = new Set<string>();
+  for (const [token] of query
+    .toWellFormed()
+    .matchAll(/[\p{L}\p{N}\p{M}_]+(?:-[\p{L}\p{N}_]+)*/gu)) {
+    found.add(token.toLowerCase());
+    for (const part of splitIdentifiers(token).split(" ")) if (part !== "") found.add(part);
+  }
+  return [...found];
+}
+
+/** Chooses the words that are looked up: not more than the limit, and in long queries over many chunks not the commonest. */
+export async function chooseWords(
+  database: Database,
+  collection: CollectionRow,
+  query: string,
+): Promise<QueryWord[]> {
+  const words = queryWords(query);
+  const chosen: QueryWord[] = words.map((word, index) => ({
+    word,
+    dropped: index >= longestQueryWords ? "too many" : null,
+  }));
+  if (words.length <= longQueryWords) return chosen;
+  const total = await countRows(database, collection.id);
+  if (total < dropCommonFrom) return chosen;
+  const marked: QueryWord[] = [];
+  for (const entry of chosen) {
+    const common =
+      entry.dropped === null &&
+      (await wordFrequency(database, collection.id, entry.word)) * 2 >= total;
+    marked.push(common ? { word: entry.word, dropped: "common" } : entry);
+  }
+  // A query of common words only is still a query.
+  return marked.some((entry) => entry.dropped === null) ? marked : chosen;
+}
+
+async function countRows(database: Database, collection: string): Promise<number> {
+  const row = await database.unscoped
+    .selectFrom("chunks")
+    .select(({ fn }) => fn.countAll<number>().as("count"))
+    .where("collection_id", "=", collection)
+    .executeTakeFirstOrThrow();
+  return Number(row.count);
+}
+
+/** Chunks that hold the word's stem. */
+export async function wordFrequency(
+  database: Database,
+  collection: string,
+  word: string,
+): Promise<number> {
+  const table = sql.table(tableName(collection));
+  const found = await sql<{ count: number }>`select count(*) as count from ${table}
+    where ${table} match ${quoted(word)}`.execute(database.unscoped);
+  return Number(found.rows[0]?.count ?? 0);
+}
+
+/** One term as FTS5 syntax in which nothing of it is an operator. */
+function quoted(word: string): string {
+  return `"${word.replaceAll('"', '""')}"`;
+}
+
+/** A match of the keyword leg: the chunk's row and minus its bm25, larger is better. */
+export type KeywordMatch = { readonly row: number; readonly score: number };
+
+/**
+ * The best `limit` chunks by BM25 (Robertson and Zaragoza 2009; k1 1.2, b 0.75 as built into FTS5), best first, ties by
+ * row. `documents` restricts to documents that a filter left.
+ */
+export async function matchKeywords(
+  database: Database,
+  collection: string,
+  words: readonly QueryWord[],
+  limit: number,
+  documents: readonly string[] | null,
+): Promise<KeywordMatch[]> {
+  const match = words.filter((entry) => entry.dropped === null).map((entry) => quoted(entry.word));
+  if (match.length === 0) return [];
+  const table = sql.table(tableName(collection));
+  const score = bm25(collection);
+  const among =
+    documents === null
+      ? sql``
+      : sql`and rowid in (select row from chunks where document_id in (select value from json_each(${JSON.stringify(documents)})))`;
+  const found = await sql<KeywordMatch>`select rowid as row, -${score} as score from ${table}
+    where ${table} match ${match.join(" OR ")} ${among} order by score desc, rowid limit ${limit}`.execute(
+    database.unscoped,
+  );
+  return found.rows;
+}
+
+function bm25(collection: string) {
+  const weights = sql.raw(keywordColumns.map(({ weight }) => String(weight)).join(", "));
+  return sql`bm25(${sql.table(tableName(collection))}, ${weights})`;
+}
+
+export type TermShare = {
+  term: string;
+  stem: string;
+  idf: number;
+  tf: number;
+  score: number;
+  column: string;
+};
+
+/** What each word gave to one chunk's score; BM25 is a sum over words, so these add up to it. */
+export async function explainKeywords(
+  database: Database,
+  collection: string,
+  words: readonly QueryWord[],
+  row: number,
+): Promise<TermShare[]> {
+  const total = await countRows(database, collection);
+  const table = sql.table(tableName(collection));
+  const shares: TermShare[] = [];
+  for (const { word, dropped } of words) {
+    if (dropped !== null) continue;
+    const found = await sql<{ score: number }>`select -${bm25(collection)} as score from ${table}
+      where ${table} match ${quoted(word)} and rowid = ${row}`.execute(database.unscoped);
+    const score = found.rows[0]?.score;
+    if (score === undefined) continue;
+    const frequency = await wordFrequency(database, collection, word);
+    const counts = database.words.occurrences(tableName(collection), word, row);
+    const most = counts.toSorted((a, b) => b.count - a.count)[0];
+    shares.push({
+      term: word,
+      stem: database.words.stem(word),
+      idf: Math.max(1e-6, Math.log((total - frequency + 0.5) / (frequency + 0.5))),
+      tf: counts.reduce((sum, { count }) => sum + count, 0),
+      score,
+      column: most?.column ?? "body",
+    });
+  }
+  return shares;
+}

@@ -1,0 +1,19 @@
+import { serveTask } from "#base/workers/index.ts";
+import { loadTokenizer } from "#engine/runtimes/index.ts";
+import type { ChunkLimits } from "./chunk-document.ts";
+import { prepareDocument, type PreparedDocument } from "./prepare-document.ts";
+import type { ReadInput } from "./read-document.ts";
+
+/** The payload of the task's one method, `prepare`. */
+export type PrepareInput = ReadInput & { readonly limits: ChunkLimits };
+
+/** Worker task: reads and chunks documents with the tokenizer of one space, whose folder it is opened with. */
+serveTask({
+  open: ({ tokenizerFolder }: { tokenizerFolder: string }) => {
+    const tokenizer = loadTokenizer(tokenizerFolder);
+    return {
+      prepare: ({ limits, ...input }: PrepareInput): Promise<PreparedDocument> =>
+        prepareDocument(input, limits, (text) => tokenizer.count(text)),
+    };
+  },
+});

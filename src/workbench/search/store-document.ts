@@ -1,0 +1,240 @@
+import type { Kysely } from "kysely";
+import {
+  type CollectionRow,
+  type Database,
+  type DocumentRow,
+  newId,
+  type Tables,
+} from "#base/database/index.ts";
+import { NotFoundError } from "#base/errors/index.ts";
+import { type Embedding, embeddingBytes } from "#engine/embeddings/index.ts";
+import type { PreparedDocument } from "#workbench/readers/index.ts";
+import { addKeywords, removeKeywords } from "./keyword-index.ts";
+import type { ContentChange } from "./vector-index.ts";
+
+/** A document read, cut and embedded: all that one transaction needs. */
+export type ReadyDocument = {
+  readonly key: string;
+  readonly prepared: PreparedDocument;
+  /** One vector per chunk, in the chunks' order. */
+  readonly embeddings: readonly Embedding[];
+  readonly title: string | null;
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly source: {
+    readonly kind: DocumentRow["source_kind"];
+    readonly path: string | null;
+    readonly url: string | null;
+  };
+  readonly root: string | null;
+  readonly modifiedMs: number | null;
+};
+
+export type Stored = {
+  readonly document: DocumentRow;
+  readonly outcome: "added" | "replaced";
+  readonly change: ContentChange;
+};
+
+/**
+ * Writes a document with its chunks, vectors and keywords in the caller's transaction: what was there under its key
+ * goes, the document's hash comes last. The collection's generation grows by one.
+ */
+export async function storeDocument(
+  tables: Kysely<Tables>,
+  database: Database,
+  collection: CollectionRow,
+  ready: ReadyDocument,
+): Promise<Stored> {
+  const generation = await nextGeneration(tables, collection);
+  const before = await tables
+    .selectFrom("documents")
+    .select(["id", "created_at"])
+    .where("collection_id", "=", collection.id)
+    .where("key", "=", ready.key)
+    .executeTakeFirst();
+  const replacedKeys: string[] = [];
+  const removedRows: number[] = [];
+  if (before) {
+    const removed = await removeChunks(tables, collection.id, before.id);
+    replacedKeys.push(...removed.keys);
+    removedRows.push(...removed.rows);
+    await tables.deleteFrom("documents").where("id", "=", before.id).execute();
+  }
+  const document = toRow(collection, ready, before);
+  await tables.insertInto("documents").values(document).execute();
+  await tables
+    .insertInto("document_texts")
+    .values({
+      document_id: document.id,
+      collection_id: collection.id,
+      text: ready.prepared.text,
+    })
+    .execute();
+  const added: ContentChange["added"][number][] = [];
+  for (const [index, chunk] of ready.prepared.chunks.entries()) {
+    const embedding = ready.embeddings[index];
+    if (!embedding) throw new TypeError(`chunk ${index} of ${ready.key} came without its vector`);
+    added.push(
+      await storeChunk(
+        tables,
+        collection,
+        { document, prepared: ready.prepared },
+        chunk,
+        embedding,
+      ),
+    );
+  }
+  await dropUnusedVectors(tables, database, replacedKeys);
+  return {
+    document,
+    outcome: before ? "replaced" : "added",
+    change: { generation, removedRows, added },
+  };
+}
+
+type PreparedChunk = PreparedDocument["chunks"][number];
+
+async function storeChunk(
+  tables: Kysely<Tables>,
+  collection: CollectionRow,
+  { document, prepared }: { document: DocumentRow; prepared: PreparedDocument },
+  chunk: PreparedChunk,
+  embedding: Embedding,
+): Promise<ContentChange["added"][number]> {
+  const id = newId("chk");
+  const text = prepared.text.slice(chunk.from, chunk.to);
+  const { row } = await tables
+    .insertInto("chunks")
+    .values({
+      id,
+      collection_id: collection.id,
+      document_id: document.id,
+      ordinal: chunk.ordinal,
+      from_character: chunk.from,
+      to_character: chunk.to,
+      from_line: chunk.fromLine,
+      to_line: chunk.toLine,
+      heading: JSON.stringify(chunk.heading),
+      prefix: chunk.embeddedText.slice(0, chunk.embeddedText.length - text.length),
+      text,
+      key: chunk.key,
+      tokens: chunk.tokens,
+    })
+    .returning("row")
+    .executeTakeFirstOrThrow();
+  await tables
+    .insertInto("vectors")
+    .values({
+      chunk_key: chunk.key,
+      space_id: collection.space_id,
+      vector: embeddingBytes(embedding),
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+  await addKeywords(tables, collection.id, {
+    row,
+    body: text,
+    identifiers: chunk.identifiers,
+    heading: [document.title ?? "", ...chunk.heading].join(" "),
+    path: document.key,
+  });
+  return { row, id, documentId: document.id, embedding };
+}
+
+/** Deletes one document in the caller's transaction; null when it was not there. */
+export async function removeDocument(
+  tables: Kysely<Tables>,
+  database: Database,
+  collection: CollectionRow,
+  documentId: string,
+): Promise<ContentChange | null> {
+  const { rows, keys } = await removeChunks(tables, collection.id, documentId);
+  const { numDeletedRows } = await tables
+    .deleteFrom("documents")
+    .where("id", "=", documentId)
+    .where("collection_id", "=", collection.id)
+    .executeTakeFirst();
+  if (numDeletedRows === 0n) return null;
+  const generation = await nextGeneration(tables, collection);
+  await dropUnusedVectors(tables, database, keys);
+  return { generation, removedRows: rows, added: [] };
+}
+
+async function nextGeneration(tables: Kysely<Tables>, collection: CollectionRow): Promise<number> {
+  const counted = await tables
+    .updateTable("collections")
+    .set(({ eb }) => ({ generation: eb("generation", "+", 1), updated_at: Date.now() }))
+    .where("id", "=", collection.id)
+    .returning("generation")
+    .executeTakeFirst();
+  if (!counted) throw new NotFoundError(`There is no collection "${collection.name}" any more.`);
+  return counted.generation;
+}
+
+async function removeChunks(
+  tables: Kysely<Tables>,
+  collection: string,
+  document: string,
+): Promise<{ rows: number[]; keys: string[] }> {
+  const chunks = await tables
+    .deleteFrom("chunks")
+    .where("document_id", "=", document)
+    .returning(["row", "key"])
+    .execute();
+  const rows = chunks.map(({ row }) => row);
+  await removeKeywords(tables, collection, rows);
+  return { rows, keys: chunks.map(({ key }) => key) };
+}
+
+/** Vectors stay as long as any chunk has their key, in whatever collection. */
+export async function dropUnusedVectors(
+  tables: Kysely<Tables>,
+  database: Database,
+  keys: readonly string[],
+): Promise<void> {
+  if (keys.length === 0) return;
+  await tables
+    .deleteFrom("vectors")
+    .where(database.words.idsIn("chunk_key", keys))
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom("chunks")
+            .select("chunks.row")
+            .whereRef("chunks.key", "=", "vectors.chunk_key"),
+        ),
+      ),
+    )
+    .execute();
+}
+
+function toRow(
+  collection: CollectionRow,
+  ready: ReadyDocument,
+  before: { id: string; created_at: number } | undefined,
+): DocumentRow {
+  const { prepared } = ready;
+  const now = Date.now();
+  return {
+    id: before?.id ?? newId("doc"),
+    collection_id: collection.id,
+    key: ready.key,
+    title: ready.title ?? prepared.title,
+    media_type: prepared.mediaType,
+    format: prepared.format,
+    language: prepared.language,
+    source_kind: ready.source.kind,
+    source_path: ready.source.path,
+    source_url: ready.source.url,
+    root: ready.root,
+    bytes: prepared.bytes,
+    sha256: prepared.sha256,
+    modified_ms: ready.modifiedMs,
+    metadata: JSON.stringify(ready.metadata),
+    fell_back: prepared.fellBackToLines,
+    characters: prepared.text.length,
+    chunk_count: prepared.chunks.length,
+    indexed_at: now,
+    created_at: before?.created_at ?? now,
+  };
+}

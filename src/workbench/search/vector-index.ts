@@ -1,0 +1,280 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { CollectionRow, Database } from "#base/database/index.ts";
+import { SpaceMismatchError } from "#base/errors/index.ts";
+import { type Embedding, readEmbedding, type Space, spaceOf } from "#engine/embeddings/index.ts";
+
+/** Rows read or scanned before other work gets a turn: about 5 ms at 256 dims. */
+const rowsPerTurn = 4000;
+
+/** Collections whose vectors stay in memory; the least recently searched leaves first. */
+const collectionsInMemory = 32;
+
+/** A change of a collection's content, told after COMMIT. `rows` are chunk rows. */
+export type ContentChange = {
+  readonly generation: number;
+  readonly removedRows: readonly number[];
+  readonly added: readonly {
+    row: number;
+    id: string;
+    documentId: string;
+    embedding: Embedding;
+  }[];
+};
+
+type Loaded = {
+  generation: number;
+  space: string;
+  dims: number;
+  /** How many places are in use; removed ones have an empty id until they are packed away. */
+  count: number;
+  removed: number;
+  rows: number[];
+  ids: string[];
+  documents: string[];
+  /** `[places, dims]`, row after row. */
+  values: Float32Array;
+  places: Map<number, number>;
+};
+
+export type VectorMatch = { readonly row: number; readonly id: string; readonly score: number };
+
+export type VectorIndex = {
+  /** The best `limit` chunks by cosine, best first, ties by id, and the cosine of any row of the collection. */
+  scan(
+    collection: CollectionRow,
+    space: Space,
+    query: Embedding,
+    options: { limit: number; documents: readonly string[] | null },
+  ): Promise<{ matches: VectorMatch[]; scoreOf: (row: number) => number | undefined }>;
+  /** Follows a committed change without reading the collection again. */
+  apply(collection: string, change: ContentChange): void;
+  forget(collection: string): void;
+};
+
+/**
+ * Exact search over a collection's vectors, kept in memory from its first search on. The rows in the database are the
+ * truth: what is kept here names the generation it holds and is read again when it does not follow on.
+ */
+export function createVectorIndex(database: Database): VectorIndex {
+  const loaded = new Map<string, Promise<Loaded>>();
+  const missed = new Map<string, ContentChange[]>();
+
+  const load = async (collection: string, space: Space): Promise<Loaded> => {
+    const changes: ContentChange[] = [];
+    missed.set(collection, changes);
+    try {
+      const held = await readVectors(database, collection, space);
+      for (const change of changes) follow(held, change);
+      return held;
+    } finally {
+      missed.delete(collection);
+    }
+  };
+
+  const current = async (collection: CollectionRow, space: Space): Promise<Loaded> => {
+    for (;;) {
+      const kept = loaded.get(collection.id);
+      if (kept) {
+        const held = await kept;
+        if (held.space === space.id && held.generation >= collection.generation) {
+          loaded.delete(collection.id);
+          loaded.set(collection.id, kept);
+          return held;
+        }
+        if (loaded.get(collection.id) === kept) loaded.delete(collection.id);
+        continue;
+      }
+      const reading = load(collection.id, space);
+      loaded.set(collection.id, reading);
+      reading.catch(() => loaded.delete(collection.id));
+      for (const oldest of loaded.keys()) {
+        if (loaded.size <= collectionsInMemory) break;
+        loaded.delete(oldest);
+      }
+      return reading;
+    }
+  };
+
+  return {
+    scan: async (collection, space, query, { limit, documents }) => {
+      if (spaceOf(query) !== space.id)
+        throw new SpaceMismatchError(
+          `The query is of space ${spaceOf(query)}, collection ${collection.name} of ${space.id}.`,
+        );
+      const held = await current(collection, space);
+      return scanLoaded(held, query, limit, documents);
+    },
+    apply: (collection, change) => {
+      missed.get(collection)?.push(change);
+      const kept = loaded.get(collection);
+      if (!kept) return;
+      void kept.then(
+        (held) => follow(held, change),
+        () => loaded.delete(collection),
+      );
+    },
+    forget: (collection) => {
+      loaded.delete(collection);
+    },
+  };
+}
+
+async function readVectors(database: Database, collection: string, space: Space): Promise<Loaded> {
+  const { generation } = await database.unscoped
+    .selectFrom("collections")
+    .select("generation")
+    .where("id", "=", collection)
+    .executeTakeFirstOrThrow();
+  const held = emptyIndex(space, generation);
+  let after = 0;
+  for (;;) {
+    const rows = await database.unscoped
+      .selectFrom("chunks")
+      .innerJoin("vectors", "vectors.chunk_key", "chunks.key")
+      .select(["chunks.row", "chunks.id", "chunks.document_id", "vectors.vector"])
+      .where("chunks.collection_id", "=", collection)
+      .where("vectors.space_id", "=", space.id)
+      .where("chunks.row", ">", after)
+      .orderBy("chunks.row")
+      .limit(rowsPerTurn)
+      .execute();
+    for (const { row, id, document_id: documentId, vector } of rows)
+      append(held, { row, id, documentId, embedding: readEmbedding(space, vector) });
+    after = rows.at(-1)?.row ?? after;
+    if (rows.length < rowsPerTurn) return held;
+    await nextTurn();
+  }
+}
+
+function emptyIndex(space: Pick<Space, "id" | "dims">, generation: number): Loaded {
+  return {
+    generation,
+    space: space.id,
+    dims: space.dims,
+    count: 0,
+    removed: 0,
+    rows: [],
+    ids: [],
+    documents: [],
+    values: new Float32Array(0),
+    places: new Map(),
+  };
+}
+
+/** Applies a change; applying one that the rows already showed changes nothing. */
+function follow(held: Loaded, change: ContentChange): void {
+  for (const row of change.removedRows) {
+    const place = held.places.get(row);
+    if (place === undefined) continue;
+    held.places.delete(row);
+    held.ids[place] = "";
+    held.removed += 1;
+  }
+  for (const entry of change.added) append(held, entry);
+  held.generation = Math.max(held.generation, change.generation);
+  if (held.removed > 1000 && held.removed * 5 > held.count) pack(held);
+}
+
+function append(held: Loaded, entry: ContentChange["added"][number]): void {
+  if (held.places.has(entry.row)) return;
+  const { dims } = held;
+  const place = held.count;
+  if ((place + 1) * dims > held.values.length) {
+    const grown = new Float32Array(Math.max(256, Math.ceil(place * 1.5)) * dims);
+    grown.set(held.values);
+    held.values = grown;
+  }
+  held.values.set(entry.embedding, place * dims);
+  held.rows[place] = entry.row;
+  held.ids[place] = entry.id;
+  held.documents[place] = entry.documentId;
+  held.places.set(entry.row, place);
+  held.count += 1;
+}
+
+/** Leaves removed places out, in new arrays: a scan that began on the old ones ends on them. */
+function pack(held: Loaded): void {
+  const { dims, ids, rows, documents, values } = held;
+  const packed = emptyIndex({ id: held.space, dims }, held.generation);
+  packed.values = new Float32Array((held.count - held.removed) * dims);
+  for (let place = 0; place < held.count; place += 1) {
+    if (ids[place] === "") continue;
+    const to = packed.count;
+    packed.values.set(values.subarray(place * dims, (place + 1) * dims), to * dims);
+    packed.rows[to] = rows[place] ?? 0;
+    packed.ids[to] = ids[place] ?? "";
+    packed.documents[to] = documents[place] ?? "";
+    packed.places.set(packed.rows[to] ?? 0, to);
+    packed.count += 1;
+  }
+  Object.assign(held, packed);
+}
+
+async function scanLoaded(
+  held: Loaded,
+  query: Embedding,
+  limit: number,
+  documents: readonly string[] | null,
+): Promise<{ matches: VectorMatch[]; scoreOf: (row: number) => number | undefined }> {
+  const allowed = documents === null ? null : new Set(documents);
+  const { values, ids, rows, dims, count } = held;
+  const documentOf = held.documents;
+  const scores = new Float32Array(count);
+  for (let place = 0; place < count; place += 1) {
+    if (place > 0 && place % (rowsPerTurn * 4) === 0) await nextTurn();
+    scores[place] = dot(values, place * dims, query, dims);
+  }
+  const places: number[] = [];
+  for (let place = 0; place < count; place += 1) {
+    if (ids[place] === "" || (allowed && !allowed.has(documentOf[place] ?? ""))) continue;
+    places.push(place);
+  }
+  const best = bestPlaces(places, scores, limit, ids);
+  const found = new Map(places.map((place) => [rows[place] ?? 0, place]));
+  return {
+    matches: best.map((place) => ({
+      row: rows[place] ?? 0,
+      id: ids[place] ?? "",
+      score: scores[place] ?? 0,
+    })),
+    scoreOf: (row) => {
+      const place = found.get(row);
+      return place === undefined ? undefined : scores[place];
+    },
+  };
+}
+
+/** Dot product of the row at `offset` with `query`, four sums at a time. */
+function dot(values: Float32Array, offset: number, query: Float32Array, dims: number): number {
+  let a = 0;
+  let b = 0;
+  let c = 0;
+  let d = 0;
+  const whole = dims - (dims % 4);
+  for (let index = 0; index < whole; index += 4) {
+    a += (values[offset + index] as number) * (query[index] as number);
+    b += (values[offset + index + 1] as number) * (query[index + 1] as number);
+    c += (values[offset + index + 2] as number) * (query[index + 2] as number);
+    d += (values[offset + index + 3] as number) * (query[index + 3] as number);
+  }
+  for (let index = whole; index < dims; index += 1)
+    a += (values[offset + index] as number) * (query[index] as number);
+  return a + b + c + d;
+}
+
+/** The `limit` places of highest score, best first, ties by id. */
+function bestPlaces(
+  places: readonly number[],
+  scores: Float32Array,
+  limit: number,
+  ids: readonly string[],
+): number[] {
+  const sorted = Float32Array.from(places, (place) => scores[place] ?? 0).sort();
+  const least = sorted[Math.max(0, sorted.length - limit)] ?? -Infinity;
+  return places
+    .filter((place) => (scores[place] ?? 0) >= least)
+    .sort(
+      (a, b) => (scores[b] ?? 0) - (scores[a] ?? 0) || ((ids[a] ?? "") < (ids[b] ?? "") ? -1 : 1),
+    )
+    .slice(0, limit);
+}
