@@ -15,19 +15,16 @@ export function toInputError(operation: string, error: z.ZodError): CandorError 
 
 function toFaults(issue: Issue): FieldFault[] {
   const at = pointer(issue.path);
-  switch (issue.code) {
-    case "unrecognized_keys":
-      return issue.keys.map((key) => ({
-        pointer: `${at}/${escapePart(key)}`,
-        message: "is not a field of this input",
-      }));
-    case "invalid_value":
-      return [{ pointer: at, message: issue.message, valid: [...issue.values] }];
-    case "invalid_union":
-      return [{ pointer: at, message: "fits none of the allowed shapes" }];
-    default:
-      return [{ pointer: at, message: issue.message }];
-  }
+  if (issue.code === "unrecognized_keys")
+    return issue.keys.map((key) => ({
+      pointer: `${at}/${escapePart(key)}`,
+      message: "is not a field of this input",
+    }));
+  if (issue.code === "invalid_value")
+    return [{ pointer: at, message: issue.message, valid: [...issue.values] }];
+  if (issue.code === "invalid_union")
+    return [{ pointer: at, message: "fits none of the allowed shapes" }];
+  return [{ pointer: at, message: issue.message }];
 }
 
 function pointer(path: readonly PropertyKey[]): string {

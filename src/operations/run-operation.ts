@@ -1,19 +1,27 @@
 import { createHash, randomUUID } from "node:crypto";
 import type { z } from "zod";
 import type { Principal } from "#base/access/index.ts";
-import { type CollectionRow, type Scope, withIdempotency } from "#base/database/index.ts";
+import {
+  type CollectionRow,
+  idempotencyKeptMs,
+  type Scope,
+  withIdempotency,
+} from "#base/database/index.ts";
 import {
   type CandorError,
   DefectError,
   IdempotencyInFlightError,
   IdempotencyMismatchError,
   InputInvalidError,
+  NotFoundError,
   type Notice,
+  PermissionDeniedError,
   type Problem,
   toCandorError,
   toProblem,
 } from "#base/errors/index.ts";
 import { roleIncludes } from "#base/access/index.ts";
+import type { LedgerContext } from "#base/ledger/index.ts";
 import type { App, Call, Operation, StreamEvent } from "./define-operation.ts";
 import { toInputError } from "./input-faults.ts";
 
@@ -53,8 +61,9 @@ export async function runOperation(
   const began = performance.now();
   const requestId = caller.requestId ?? randomUUID();
   const notices: Notice[] = [];
-  return observed(app, operation, caller, requestId, began, async () => {
-    const call = await prepare(app, operation, rawInput, caller, requestId, notices);
+  const course: Course = { app, operation, caller, requestId, began };
+  return observed(course, async () => {
+    const call = await prepare(course, rawInput, notices);
     const produce = async () => {
       const made = await operation.run(call);
       return checkOutput(operation, made);
@@ -80,18 +89,25 @@ export async function* streamOperation(
 ): AsyncGenerator<StreamEvent<unknown>> {
   const began = performance.now();
   const requestId = caller.requestId ?? randomUUID();
-  const events = await observed(app, operation, caller, requestId, began, async () => {
-    const call = await prepare(app, operation, rawInput, caller, requestId, []);
+  const course: Course = { app, operation, caller, requestId, began };
+  const events = await observed(course, async () => {
+    const call = await prepare(course, rawInput, []);
     const made = operation.run(call);
     if (!(Symbol.asyncIterator in made))
       throw new DefectError(`${operation.name} does not stream.`);
     // The first event is awaited here, so that a refusal is an answer and not a broken stream.
     return { first: await made.next(), rest: made };
   });
-  if (events.first.done === true) return;
-  yield { ...events.first.value, data: checkOutput(operation, events.first.value.data) };
-  for await (const event of events.rest)
-    yield { ...event, data: checkOutput(operation, event.data) };
+  const { first, rest } = events;
+  try {
+    for (let next = first; next.done !== true; next = await rest.next())
+      yield { ...next.value, data: checkOutput(operation, next.value.data) };
+  } catch (thrown) {
+    throw await recorded(course, toCandorError(thrown));
+  } finally {
+    // Whoever stops listening, at the first event too, ends what the operation follows.
+    await rest.return(undefined);
+  }
 }
 
 /** The problem of what `runOperation` raised, naming its ledger entry where one was made. */
@@ -101,14 +117,17 @@ export function problemOf(thrown: unknown, requestId: string | null): Problem {
   return toProblem(thrown, { requestId, ledgerId });
 }
 
-async function observed<T>(
-  app: App,
-  operation: Operation,
-  caller: Caller,
-  requestId: string,
-  began: number,
-  work: () => Promise<T>,
-): Promise<T> {
+/** One run of an operation for one caller. */
+type Course = {
+  readonly app: App;
+  readonly operation: Operation;
+  readonly caller: Caller;
+  readonly requestId: string;
+  readonly began: number;
+};
+
+async function observed<T>(course: Course, work: () => Promise<T>): Promise<T> {
+  const { app, operation, began } = course;
   try {
     const value = await work();
     app.metrics.operation(operation.name, "ok", secondsSince(began));
@@ -116,20 +135,27 @@ async function observed<T>(
   } catch (thrown) {
     const error = toCandorError(thrown);
     app.metrics.operation(operation.name, error.code, secondsSince(began));
-    app.metrics.error(error.code);
-    if (isRecorded(error) && !ledgerIds.has(error))
-      ledgerIds.set(
-        error,
-        await app.ledger.record(error, {
-          operation: operation.name,
-          correlationId: requestId,
-          ...(caller.principal ? { principal: caller.principal.id } : {}),
-          ...(caller.method === undefined ? {} : { method: caller.method }),
-          ...(caller.endpoint === undefined ? {} : { endpoint: caller.endpoint }),
-        }),
-      );
-    throw error;
+    throw await recorded(course, error);
   }
+}
+
+/** Counts the error and keeps it in the ledger where it is an incident; the same error only once. */
+async function recorded(course: Course, error: CandorError): Promise<CandorError> {
+  const { app } = course;
+  app.metrics.error(error.code);
+  if (isRecorded(error) && !ledgerIds.has(error))
+    ledgerIds.set(error, await app.ledger.record(error, contextOf(course)));
+  return error;
+}
+
+function contextOf({ operation, caller, requestId }: Course): LedgerContext {
+  return {
+    operation: operation.name,
+    correlationId: requestId,
+    ...(caller.principal ? { principal: caller.principal.id } : {}),
+    ...(caller.method === undefined ? {} : { method: caller.method }),
+    ...(caller.endpoint === undefined ? {} : { endpoint: caller.endpoint }),
+  };
 }
 
 function secondsSince(began: number): number {
@@ -139,17 +165,16 @@ function secondsSince(began: number): number {
 /** Ordinary refusals of input (a wrong field, a missing thing, no key) are answers, not incidents; everything else is kept. */
 function isRecorded(error: CandorError): boolean {
   const ordinary = ["validation", "business_logic", "authentication"].includes(error.category);
-  return !(ordinary && (error.severity === "low" || error.severity === "info"));
+  const mild = error.severity === "low" || error.severity === "info";
+  return error.status >= 500 || !(ordinary && mild);
 }
 
 async function prepare(
-  app: App,
-  operation: Operation,
+  course: Course,
   rawInput: unknown,
-  caller: Caller,
-  requestId: string,
   notices: Notice[],
 ): Promise<Call<unknown>> {
+  const { app, operation, caller, requestId } = course;
   const { permission } = operation;
   const principal = app.access.admit(caller.principal, permission);
   const parsed = operation.input.safeParse(rawInput);
@@ -164,7 +189,7 @@ async function prepare(
     own: {
       owner: own && principal && !roleIncludes(principal.role, own.all) ? principal.id : "anybody",
     },
-    collection: await allowedCollection(app, operation, principal, input),
+    collection: await allowedCollection(course, principal, input),
     signal: caller.signal ?? new AbortController().signal,
     requestId,
     notice: (notice) => notices.push(notice),
@@ -174,17 +199,33 @@ async function prepare(
 
 /** The collection an input names, when the operation demands a right on it. */
 async function allowedCollection(
-  app: App,
-  { permission }: Operation,
+  course: Course,
   principal: Principal | null,
   input: unknown,
 ): Promise<CollectionRow | null> {
+  const { app } = course;
+  const { permission } = course.operation;
   if (permission === "public" || !permission.grant || !principal) return null;
   const named =
     typeof input === "object" && input !== null && "collection" in input ? input.collection : null;
   if (typeof named !== "string") return null;
   const collection = await app.search.findCollection(named);
-  await app.access.demand(principal, { id: collection.id, called: named }, permission.grant.right);
+  try {
+    await app.access.demand(
+      principal,
+      { id: collection.id, called: named },
+      permission.grant.right,
+    );
+  } catch (thrown) {
+    // To the caller the collection is not there; the ledger knows that somebody without a right asked for it. Not
+    // awaited: the answer must not take longer than for a name that does not exist.
+    if (thrown instanceof NotFoundError)
+      void app.ledger.record(
+        new PermissionDeniedError(`${principal.id} has no right on collection ${collection.id}.`),
+        contextOf(course),
+      );
+    throw thrown;
+  }
   return collection;
 }
 
@@ -248,7 +289,7 @@ async function once(
 }
 
 function storedAnswer(app: App, principal: string, operation: string, key: string) {
-  const kept = Date.now() - 24 * 3_600_000;
+  const kept = Date.now() - idempotencyKeptMs;
   return app.database.read
     .selectFrom("idempotency")
     .select(["input_hash", "answer"])

@@ -1,5 +1,4 @@
-export { prepareDocument } from "../search/prepare-document.ts";
-export type { PreparedDocument } from "../search/prepare-document.ts";
-export { splitIdentifiers } from "../search/split-identifiers.ts";
-export { readFileSafely } from "../search/walk-folder.ts";
-export { walkFolder } from "../search/walk-folder.ts";
+export { prepareDocument } from "./prepare-document.ts";
+export type { PreparedDocument } from "./prepare-document.ts";
+export { splitIdentifiers } from "./split-identifiers.ts";
+export { readFileSafely, walkFolder } from "./walk-folder.ts";

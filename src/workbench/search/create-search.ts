@@ -136,7 +136,7 @@ function preparingPools(
     if (known) return known;
     const pool = workers.pool({
       name: `prepare ${space.name} ${space.id}`,
-      task: taskUrl(import.meta.url, "workbench/search/prepare-task.ts"),
+      task: taskUrl(import.meta.url, "workbench/readers/prepare-task.ts"),
       size: preparingThreads,
       memoryMegabytes: settings().workerMegabytes,
       idleMs: idleThreadMs,

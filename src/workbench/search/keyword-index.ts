@@ -132,6 +132,8 @@ function quoted(word: string): string {
   return `"${word.replaceAll('"', '""')}"`;
 }
 
+// `+rowid` everywhere beside MATCH: with a plain rowid condition SQLite 3.53.4 returns rows that do not match.
+
 /** A match of the keyword leg: the chunk's row and minus its bm25, larger is better. */
 export type KeywordMatch = { readonly row: number; readonly score: number };
 
@@ -153,7 +155,7 @@ export async function matchKeywords(
   const among =
     documents === null
       ? sql``
-      : sql`and rowid in (select row from chunks where document_id in (select value from json_each(${JSON.stringify(documents)})))`;
+      : sql`and +rowid in (select row from chunks where document_id in (select value from json_each(${JSON.stringify(documents)})))`;
   const found = await sql<KeywordMatch>`select rowid as row, -${score} as score from ${table}
     where ${table} match ${match.join(" OR ")} ${among} order by score desc, rowid limit ${limit}`.execute(
     database.unscoped,
@@ -188,7 +190,7 @@ export async function explainKeywords(
   for (const { word, dropped } of words) {
     if (dropped !== null) continue;
     const found = await sql<{ score: number }>`select -${bm25(collection)} as score from ${table}
-      where ${table} match ${quoted(word)} and rowid = ${row}`.execute(database.unscoped);
+      where ${table} match ${quoted(word)} and +rowid = ${row}`.execute(database.unscoped);
     const score = found.rows[0]?.score;
     if (score === undefined) continue;
     const frequency = await wordFrequency(database, collection, word);

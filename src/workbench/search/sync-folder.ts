@@ -1,10 +1,6 @@
 import { createHash } from "node:crypto";
 import type { CollectionRow } from "#base/database/index.ts";
-import {
-  type CandorError,
-  FileMissingError,
-  toCandorError,
-} from "#base/errors/index.ts";
+import { type CandorError, FileMissingError, toCandorError } from "#base/errors/index.ts";
 import { type JobContext, type JobKind, withRetry } from "#base/jobs/index.ts";
 import { stat } from "node:fs/promises";
 import { readFileSafely, walkFolder } from "#workbench/readers/index.ts";
@@ -143,12 +139,7 @@ async function handle(sync: Sync, entry: Entry): Promise<void> {
   const { context, result } = sync;
   switch (entry.kind) {
     case "skipped":
-      await context.finish(entry.key, { outcome: "skipped", reason: entry.reason }, async () => {});
-      result.skippedCount += 1;
-      if (result.skipped.length < listedInResult)
-        result.skipped.push({ key: entry.key, reason: entry.reason });
-      // A file that is skipped now is not part of the collection any more.
-      sync.seen.delete(entry.key);
+      await skip(sync, entry.key, entry.reason);
       return;
     case "failed":
       if (entry.directory) sync.unread.push(entry.key);
@@ -161,6 +152,21 @@ async function handle(sync: Sync, entry: Entry): Promise<void> {
   }
 }
 
+/** Files that are no documents: nothing failed, there is only nothing to index. */
+const skipReasons: Readonly<Record<string, string>> = {
+  document_empty: "empty",
+  format_unsupported: "binary",
+  file_missing: "deleted meanwhile",
+};
+
+/** A file that is skipped is not part of the collection, whatever it was before. */
+async function skip({ context, result, seen }: Sync, key: string, reason: string): Promise<void> {
+  await context.finish(key, { outcome: "skipped", reason }, async () => {});
+  seen.delete(key);
+  result.skippedCount += 1;
+  if (result.skipped.length < listedInResult) result.skipped.push({ key, reason });
+}
+
 async function indexFile(sync: Sync, key: string, path: string): Promise<void> {
   const { context, result } = sync;
   try {
@@ -169,15 +175,9 @@ async function indexFile(sync: Sync, key: string, path: string): Promise<void> {
   } catch (thrown) {
     const error = toCandorError(thrown);
     if (error.code === "cancelled") return;
-    // Deleted between the walk and now: it is gone, not failed.
-    if (error.code === "file_missing") {
-      sync.seen.delete(key);
-      await context.finish(
-        key,
-        { outcome: "skipped", reason: "deleted meanwhile" },
-        async () => {},
-      );
-      result.skippedCount += 1;
+    const reason = skipReasons[error.code];
+    if (reason !== undefined) {
+      await skip(sync, key, reason);
       return;
     }
     await context.fail(key, error);

@@ -111,7 +111,7 @@ async function loadGrammar(name: string): Promise<Language> {
   return known;
 }
 
-export type CodePieces =
+type CodePieces =
   | { readonly pieces: readonly Piece[]; readonly reason: null }
   | { readonly pieces: null; readonly reason: string };
 

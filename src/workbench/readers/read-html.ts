@@ -21,7 +21,7 @@ const blocks = new Set(
 /** … and those that begin a new line. */
 const lines = new Set("br caption figcaption legend li option optgroup summary tr".split(" "));
 
-export type HtmlText = {
+type HtmlText = {
   readonly text: string;
   readonly title: string | null;
   readonly headings: readonly Heading[];

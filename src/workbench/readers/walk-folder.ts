@@ -24,7 +24,7 @@ import {
 } from "./skip-rules.ts";
 
 /** Longest key of a document, in characters. */
-export const longestKey = 512;
+const longestKey = 512;
 
 /** Largest ignore file that is read, in bytes. */
 const largestIgnoreFile = 1_000_000;

@@ -5,7 +5,7 @@ import { prepareDocument, type PreparedDocument } from "./prepare-document.ts";
 import type { ReadInput } from "./read-document.ts";
 
 /** The payload of the task's one method, `prepare`. */
-export type PrepareInput = ReadInput & { readonly limits: ChunkLimits };
+type PrepareInput = ReadInput & { readonly limits: ChunkLimits };
 
 /** Worker task: reads and chunks documents with the tokenizer of one space, whose folder it is opened with. */
 serveTask({

@@ -35,7 +35,7 @@ export type Chunk = {
 export const chunkerVersion = 1;
 
 /** Most chunks of one document: 10 MB of prose make about 7,000; more come from hostile headings alone. */
-export const mostChunks = 50_000;
+const mostChunks = 50_000;
 
 /** Characters after which a chunk of code takes no further sibling, and the most that one may hold. */
 const codeCharacters = { merge: 1000, most: 2500 };

@@ -35,7 +35,7 @@ type Prefix = { readonly text: string; readonly tokens: number };
 type Packing = PackRules & { readonly prefixes: WeakMap<readonly Mark[], Map<number, Prefix>> };
 
 /** One packed range of the text with what is embedded for it. */
-export type PackedChunk = {
+type PackedChunk = {
   readonly from: number;
   readonly to: number;
   readonly heading: string[];
@@ -60,7 +60,7 @@ export function* packChunks(
 ): Generator<PackedChunk> {
   const rules: Packing = { ...packRules, prefixes: new WeakMap() };
   let run: Piece[] = [];
-  let mute: Piece | null = null; // before the first piece that has a token
+  let mute = null as Piece | null; // before the first piece that has a token
   for (const piece of pieces) {
     const shown = text.slice(piece.from, piece.to);
     const last = run.at(-1);
