@@ -1,9 +1,22 @@
 import { defineConfig } from "vitest/config";
 
+/** Where covered children of the tests write what they ran; set by scripts/measure-coverage.ts. */
+const childCoverage = process.env["CHILD_COVERAGE"];
+
 export default defineConfig({
   test: {
     include: ["src/**/*.test.ts", "test/**/*.test.ts"],
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // Many tests start a whole Candor: more of them at once than there are cores would only wait for each other.
+    maxWorkers: 2,
+    reporters: ["default", "./test/closing-line.ts"],
+    env: childCoverage === undefined ? {} : { NODE_V8_COVERAGE: childCoverage },
+    coverage: {
+      include: ["src/**/*.ts"],
+      exclude: ["src/**/*.test.ts"],
+      reporter: ["json"],
+      reportsDirectory: "coverage",
+    },
   },
 });

@@ -130,11 +130,11 @@ async function observed<T>(course: Course, work: () => Promise<T>): Promise<T> {
   const { app, operation, began } = course;
   try {
     const value = await work();
-    app.metrics.operation(operation.name, "ok", secondsSince(began));
+    app.metrics.operation(operation.name, "ok", performance.now() - began);
     return value;
   } catch (thrown) {
     const error = toCandorError(thrown);
-    app.metrics.operation(operation.name, error.code, secondsSince(began));
+    app.metrics.operation(operation.name, error.code, performance.now() - began);
     throw await recorded(course, error);
   }
 }
@@ -156,10 +156,6 @@ function contextOf({ operation, caller, requestId }: Course): LedgerContext {
     ...(caller.method === undefined ? {} : { method: caller.method }),
     ...(caller.endpoint === undefined ? {} : { endpoint: caller.endpoint }),
   };
-}
-
-function secondsSince(began: number): number {
-  return (performance.now() - began) / 1000;
 }
 
 /** Ordinary refusals of input (a wrong field, a missing thing, no key) are answers, not incidents; everything else is kept. */
@@ -255,7 +251,7 @@ async function once(
       errors: [{ pointer: "/Idempotency-Key", message: "1 to 200 printable ASCII characters" }],
     });
   const principal = call.principal?.id ?? "";
-  const inputHash = createHash("sha256").update(JSON.stringify(call.input)).digest("hex");
+  const inputHash = hashInput(call.input);
   const slot = `${principal}\n${operation.name}\n${key}`;
   if (inFlight.has(slot))
     throw new IdempotencyInFlightError("The first request with this key is still running.", {
@@ -286,6 +282,19 @@ async function once(
   } finally {
     inFlight.delete(slot);
   }
+}
+
+/** The same input has the same hash; bytes of a file count by their own hash. */
+function hashInput(input: unknown): string {
+  // `this[name]` and not the value: a Buffer has turned itself into a list of numbers by then.
+  const text = JSON.stringify(
+    input,
+    function replace(this: Record<string, unknown>, name: string, value: unknown) {
+      const held = this[name];
+      return held instanceof Uint8Array ? createHash("sha256").update(held).digest("hex") : value;
+    },
+  );
+  return createHash("sha256").update(text).digest("hex");
 }
 
 function storedAnswer(app: App, principal: string, operation: string, key: string) {

@@ -1,3 +1,5 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { stream } from "#base/network/index.ts";
 import { openTestDoor, type TestDoor } from "./open-test-door.ts";
@@ -15,10 +17,10 @@ beforeAll(async () => {
   door.app.jobs.define<{ items: string[] }>({
     kind: "samples.work",
     unit: "items",
-    run: async ({ input, expect: total, finish }) => {
-      total(input.items.length);
+    run: async ({ input, ...job }) => {
+      job.expect(input.items.length);
       for (const item of input.items)
-        await finish(item, { outcome: "done" }, async () => undefined);
+        await job.finish(item, { outcome: "done" }, async () => undefined);
       return { items: input.items.map((key) => ({ key })), errors: [] };
     },
   });
@@ -229,5 +231,7 @@ describe("time", () => {
     controller.abort();
     await expect(asked).rejects.toThrow();
     await expect.poll(() => slow.stopped).toBe(1);
+    const log = () => readFile(join(door.home, "logs", "candor.log"), "utf8");
+    await expect.poll(log).toMatch(/"route":"\/api\/v1\/samples\/slow","status":499/);
   });
 });

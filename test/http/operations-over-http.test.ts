@@ -1,3 +1,5 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openTestDoor, type TestDoor } from "./open-test-door.ts";
 import { sampleOperations } from "./sample-operations.ts";
@@ -159,4 +161,27 @@ describe("answers", () => {
       expect(made.headers["x-request-id"]).toMatch(/^[0-9a-f-]{36}$/);
     }
   });
+});
+
+test("each request is one line in the log, without what was asked", async () => {
+  const id = "log-test-1";
+  await door.server.inject({
+    url: "/api/v1/samples/private-name?tags=private-tag",
+    headers: { ...reader, "x-request-id": id },
+  });
+  const readLines = async () => {
+    const text = await readFile(join(door.home, "logs", "candor.log"), "utf8");
+    return text.split("\n").filter((line) => line.includes(id));
+  };
+  await expect.poll(readLines).toHaveLength(1);
+  const [line = ""] = await readLines();
+  expect(JSON.parse(line)).toMatchObject({
+    requestId: id,
+    method: "GET",
+    route: "/api/v1/samples/:name",
+    status: 200,
+    ms: expect.any(Number),
+    message: "request",
+  });
+  expect(line).not.toContain("private");
 });

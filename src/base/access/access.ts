@@ -56,64 +56,16 @@ export function createAccess(
   const signIn = createSignIn(database, limits);
   const localKey = `candor_local_${randomBytes(32).toString("base64url")}`;
   protectSecret(localKey);
-  const rightOn = async (principal: Principal, collection: string): Promise<GrantLevel | null> => {
-    if (roleIncludes(principal.role, "admin")) return "owner";
-    const grant = await database.read
-      .selectFrom("grants")
-      .select("level")
-      .where("principal_id", "=", principal.id)
-      .where("collection_id", "=", collection)
-      .executeTakeFirst();
-    return grant?.level ?? null;
-  };
   return {
     keys,
     signIn,
     localKey,
-    rightOn,
-    authenticate: async ({ bearer, session }) => {
-      if (bearer !== undefined) {
-        const principal = equalSecrets(bearer, localKey)
-          ? localPrincipal
-          : await keys.authenticate(bearer);
-        if (principal) return principal;
-        throw new CredentialInvalidError("The key is unknown, expired or revoked.");
-      }
-      if (session === undefined) return null;
-      const principal = await signIn.authenticate(session);
-      if (principal) return principal;
-      throw new CredentialInvalidError("The session is unknown or expired: sign in again.");
-    },
-    admit: (principal, permission) => {
-      if (permission === "public") return principal;
-      if (!principal)
-        throw new AuthenticationRequiredError("This needs a key or a session.", {
-          nextStep: {
-            text: "Create a key with `candor keys create NAME` and send it as `Authorization: Bearer …`.",
-          },
-        });
-      if (!roleIncludes(principal.role, permission.role))
-        throw new PermissionDeniedError(
-          `This needs the role ${permission.role} or above; you are ${principal.role}.`,
-        );
-      return principal;
-    },
-    scopeOf: async (principal) => {
-      if (roleIncludes(principal.role, "admin"))
-        return { principal: principal.id, read: "all", write: "all" };
-      const grants = await database.read
-        .selectFrom("grants")
-        .select(["collection_id", "level"])
-        .where("principal_id", "=", principal.id)
-        .execute();
-      const from = (least: GrantLevel) =>
-        grants
-          .filter((grant) => rank[grant.level] >= rank[least])
-          .map((grant) => grant.collection_id);
-      return { principal: principal.id, read: from("read"), write: from("write") };
-    },
+    authenticate: (credentials) => authenticate({ keys, signIn, localKey }, credentials),
+    admit,
+    scopeOf: (principal) => scopeOf(database, principal),
+    rightOn: (principal, collection) => rightOn(database, principal, collection),
     demand: async (principal, collection, right) => {
-      const held = await rightOn(principal, collection.id);
+      const held = await rightOn(database, principal, collection.id);
       if (held === null) throw new NotFoundError(`There is no collection "${collection.called}".`);
       if (rank[held] < rank[right])
         throw new PermissionDeniedError(
@@ -122,6 +74,66 @@ export function createAccess(
       return held;
     },
   };
+}
+
+async function authenticate(
+  { keys, signIn, localKey }: Pick<Access, "keys" | "signIn" | "localKey">,
+  { bearer, session }: Credentials,
+): Promise<Principal | null> {
+  if (bearer !== undefined) {
+    const principal = equalSecrets(bearer, localKey)
+      ? localPrincipal
+      : await keys.authenticate(bearer);
+    if (principal) return principal;
+    throw new CredentialInvalidError("The key is unknown, expired or revoked.");
+  }
+  if (session === undefined) return null;
+  const principal = await signIn.authenticate(session);
+  if (principal) return principal;
+  throw new CredentialInvalidError("The session is unknown or expired: sign in again.");
+}
+
+function admit(principal: Principal | null, permission: Permission): Principal | null {
+  if (permission === "public") return principal;
+  if (!principal)
+    throw new AuthenticationRequiredError("This needs a key or a session.", {
+      nextStep: {
+        text: "Create a key with `candor keys create NAME` and send it as `Authorization: Bearer …`.",
+      },
+    });
+  if (!roleIncludes(principal.role, permission.role))
+    throw new PermissionDeniedError(
+      `This needs the role ${permission.role} or above; you are ${principal.role}.`,
+    );
+  return principal;
+}
+
+async function rightOn(
+  database: Database,
+  principal: Principal,
+  collection: string,
+): Promise<GrantLevel | null> {
+  if (roleIncludes(principal.role, "admin")) return "owner";
+  const grant = await database.read
+    .selectFrom("grants")
+    .select("level")
+    .where("principal_id", "=", principal.id)
+    .where("collection_id", "=", collection)
+    .executeTakeFirst();
+  return grant?.level ?? null;
+}
+
+async function scopeOf(database: Database, principal: Principal): Promise<Scope> {
+  if (roleIncludes(principal.role, "admin"))
+    return { principal: principal.id, read: "all", write: "all" };
+  const grants = await database.read
+    .selectFrom("grants")
+    .select(["collection_id", "level"])
+    .where("principal_id", "=", principal.id)
+    .execute();
+  const from = (least: GrantLevel) =>
+    grants.filter((grant) => rank[grant.level] >= rank[least]).map((grant) => grant.collection_id);
+  return { principal: principal.id, read: from("read"), write: from("write") };
 }
 
 function equalSecrets(presented: string, expected: string): boolean {

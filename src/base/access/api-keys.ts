@@ -1,6 +1,12 @@
 import { createHash, randomBytes } from "node:crypto";
 import { type Database, newId, type OpenTables } from "#base/database/index.ts";
-import { InputInvalidError, NotFoundError, PermissionDeniedError } from "#base/errors/index.ts";
+import {
+  type CandorError,
+  InputInvalidError,
+  NotFoundError,
+  PermissionDeniedError,
+  toCandorError,
+} from "#base/errors/index.ts";
 import { type Principal, type Role, roleIncludes, roles } from "./principal.ts";
 
 type KeyRow = OpenTables["api_keys"];
@@ -89,8 +95,8 @@ async function createKey(
       { details: { valid: roles.filter((known) => roleIncludes(by.role, known)) } },
     );
   const expires = wanted.expiresAt === undefined ? null : Date.parse(wanted.expiresAt);
-  if (expires !== null && expires <= Date.now())
-    throw new InputInvalidError(`expiresAt ${wanted.expiresAt} is in the past.`, {
+  if (expires !== null && !(expires > Date.now()))
+    throw new InputInvalidError(`expiresAt ${wanted.expiresAt} is no time in the future.`, {
       errors: [{ pointer: "/expiresAt", message: "must lie in the future" }],
     });
   const key = `candor_${randomBytes(keyBytes).toString("base64url")}`;
@@ -123,10 +129,26 @@ async function authenticateKey(database: Database, secret: string): Promise<Prin
   if (!row || row.revoked_at !== null || (row.expires_at !== null && row.expires_at <= now))
     return null;
   if (row.last_used_at === null || now - row.last_used_at > lastUsedResolutionMs)
-    await database.write(({ tables }) =>
-      tables.updateTable("api_keys").set({ last_used_at: now }).where("id", "=", row.id).execute(),
-    );
+    await noteUse(database, row.id, now);
   return { id: row.id, name: row.name, role: row.role as Role, kind: "key" };
+}
+
+/** States of the store in which reads go on: who may read does not hang on whether a time can be written. */
+const storeTakesNoWrites: readonly CandorError["code"][] = [
+  "disk_full",
+  "database_read_only",
+  "database_busy",
+  "database_unavailable",
+];
+
+async function noteUse(database: Database, id: string, now: number): Promise<void> {
+  try {
+    await database.write(({ tables }) =>
+      tables.updateTable("api_keys").set({ last_used_at: now }).where("id", "=", id).execute(),
+    );
+  } catch (thrown) {
+    if (!storeTakesNoWrites.includes(toCandorError(thrown).code)) throw thrown;
+  }
 }
 
 function toApiKey(row: KeyRow): ApiKey {

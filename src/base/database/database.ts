@@ -13,7 +13,7 @@ export type Scope = {
 export type WriteHandle = {
   readonly tables: Kysely<Tables>;
   /** Stores `value` as the answer to the request that carries an idempotency key, in this transaction; returns it. */
-  answer<T>(value: T): Promise<T>;
+  readonly answer: <T>(value: T) => Promise<T>;
 };
 
 /**

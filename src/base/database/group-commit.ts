@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import type { DatabaseSync } from "node:sqlite";
 import { type CandorError, DatabaseReadOnlyError, DefectError } from "#base/errors/index.ts";
 import { isDurabilityFault, toDatabaseError } from "./driver-errors.ts";
@@ -10,6 +11,9 @@ type Waiting = {
   resolve: (value: unknown) => void;
   reject: (error: unknown) => void;
 };
+
+/** The work in whose course code runs: a write that waits inside another one would wait for ever. */
+const insideWork = new AsyncLocalStorage<{ open: boolean }>();
 
 export type GroupCommit = {
   submit<T>(work: () => Promise<T>): Promise<T>;
@@ -37,6 +41,10 @@ export function createGroupCommit(
         reject(new DatabaseReadOnlyError(`The store takes no more writes: ${readOnly}`));
         return;
       }
+      if (insideWork.getStore()?.open === true) {
+        reject(new DefectError("A write was begun inside another write; pass on its handle."));
+        return;
+      }
       waiting.push({ work, resolve: resolve as (value: unknown) => void, reject });
       running ??= drain();
     });
@@ -60,10 +68,10 @@ export function createGroupCommit(
       for (const entry of group) settled.push(await runOne(connection, entry, onFault));
       connection.exec("commit");
     } catch (thrown) {
-      if (connection.isTransaction) connection.exec("rollback");
       const error = toDatabaseError(thrown);
-      if (isDurabilityFault(error.cause)) {
-        readOnly = error.message;
+      const stuck = rollBack(connection);
+      if (isDurabilityFault(error.cause) || stuck !== null) {
+        readOnly ??= stuck ?? error.message;
         onFault(error);
       }
       for (const entry of group) entry.reject(error);
@@ -81,15 +89,25 @@ export function createGroupCommit(
   };
 }
 
+/** Undoes the open transaction, if there is one. The reason when it cannot be undone: nothing can be written behind it. */
+function rollBack(connection: DatabaseSync): string | null {
+  try {
+    if (connection.isTransaction) connection.exec("rollback");
+    return null;
+  } catch (thrown) {
+    return `a failed transaction could not be undone: ${toDatabaseError(thrown).message}`;
+  }
+}
+
 /** Runs one work in its savepoint and returns how to answer it once the group is durable. Rethrows what undid the whole group. */
 async function runOne(
   connection: DatabaseSync,
   entry: Waiting,
   onFault: (error: CandorError) => void,
 ): Promise<() => void> {
-  let finished = false;
+  const course = { open: true };
   const watch = setImmediate(() => {
-    if (!finished)
+    if (course.open)
       onFault(
         new DefectError(
           "A write awaited something outside the database while it held the transaction.",
@@ -98,7 +116,7 @@ async function runOne(
   });
   try {
     connection.exec("savepoint work");
-    const value = await entry.work();
+    const value = await insideWork.run(course, entry.work);
     connection.exec("release work");
     return () => entry.resolve(value);
   } catch (thrown) {
@@ -109,7 +127,7 @@ async function runOne(
     if (isDurabilityFault(thrown) || isDurabilityFault(causeOf(thrown))) throw thrown;
     return () => entry.reject(thrown);
   } finally {
-    finished = true;
+    course.open = false;
     clearImmediate(watch);
   }
 }

@@ -1,5 +1,8 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 
+/** How long an answer is kept for a repeated request. */
+export const idempotencyKeptMs = 24 * 3_600_000;
+
 /** The request that carries an Idempotency-Key: its effect's transaction stores the answer with it. */
 export type IdempotentRequest = {
   readonly principal: string;

@@ -9,7 +9,7 @@ export type {
   OpenTables,
   Tables,
 } from "./tables.ts";
-export { withIdempotency } from "./idempotency.ts";
+export { idempotencyKeptMs, withIdempotency } from "./idempotency.ts";
 export type { IdempotentRequest } from "./idempotency.ts";
 export { newId } from "./new-id.ts";
 export { ownDataDirectory } from "./own-data-directory.ts";

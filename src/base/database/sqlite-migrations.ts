@@ -68,6 +68,7 @@ export const sqliteMigrations: readonly { name: string; statements: readonly str
       `create table idempotency (
         principal_id text not null, operation text not null, key text not null, input_hash text not null, answer text not null,
         created_at integer not null, primary key (principal_id, operation, key)) strict, without rowid`,
+      `create index idempotency_by_time on idempotency (created_at)`,
     ],
   },
 ];

@@ -6,10 +6,22 @@ import { toDatabaseError } from "./driver-errors.ts";
 /** How keyword tables cut text into words; the stems of queries are made the same way. */
 export const keywordTokenizer = "porter unicode61 remove_diacritics 2";
 
+/** Stems kept in memory: a large vocabulary of snippets, about 5 MB. */
+const keptStems = 50_000;
+
 /** SQLite's way of saying what the engines say differently. */
 export function sqliteWords(reader: DatabaseSync): DialectWords {
   let stemmer: DatabaseSync | null = null;
-  const stems = (word: string): string[] => {
+  const known = new Map<string, readonly string[]>();
+  const stems = (word: string): readonly string[] => {
+    const before = known.get(word);
+    if (before) return before;
+    const found = stemNow(word);
+    if (known.size >= keptStems) known.clear();
+    known.set(word, found);
+    return found;
+  };
+  const stemNow = (word: string): string[] => {
     stemmer ??= openStemmer();
     stemmer.prepare("insert into words (rowid, word) values (1, ?)").run(word);
     const found = stemmer.prepare("select term from stems order by offset").all();

@@ -2,11 +2,19 @@ import { mkdir, rename } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { backup, DatabaseSync } from "node:sqlite";
 import { Kysely, sql } from "kysely";
-import { MigrationFailedError, SchemaTooNewError } from "#base/errors/index.ts";
+import {
+  DatabaseUnavailableError,
+  MigrationFailedError,
+  SchemaTooNewError,
+} from "#base/errors/index.ts";
 import type { Database, DatabaseFault, Scope, WriteHandle } from "./database.ts";
 import { resultCode, toDatabaseError } from "./driver-errors.ts";
 import { createGroupCommit } from "./group-commit.ts";
-import { currentIdempotentRequest, type IdempotentRequest } from "./idempotency.ts";
+import {
+  currentIdempotentRequest,
+  idempotencyKeptMs,
+  type IdempotentRequest,
+} from "./idempotency.ts";
 import { sqliteDialect } from "./sqlite-dialect.ts";
 import { sqliteMigrations } from "./sqlite-migrations.ts";
 import { sqliteWords } from "./sqlite-words.ts";
@@ -44,9 +52,16 @@ export async function openSqlite({ path, backups, onFault }: OpenOptions): Promi
     read: reads as unknown as Database["read"],
     unscoped: reads,
     as: (scope) => ({ scope, select: (table) => scopedSelect(reads, table, scope) }),
-    write: (work) => {
+    write: async (work) => {
       const request = currentIdempotentRequest();
-      return group.submit(() => work(writeHandle(writes, request)));
+      // Whether the answer was kept is known after COMMIT: work that was undone is run again with its answer.
+      const attempt = { kept: false };
+      const value = await group.submit(() => {
+        attempt.kept = false;
+        return work(writeHandle(writes, request, attempt));
+      });
+      if (request && attempt.kept) request.stored = true;
+      return value;
     },
     words: sqliteWords(reader),
     health: () => {
@@ -56,18 +71,28 @@ export async function openSqlite({ path, backups, onFault }: OpenOptions): Promi
     backup: (target) => copyTo(reader, target),
     close: async () => {
       await group.idle();
-      reader.close();
-      if (group.readOnlyReason() === null) writer.exec("pragma wal_checkpoint(truncate)");
-      writer.close();
+      if (reader.isOpen) reader.close();
+      // Closing the last connection copies the write-ahead log into the file. On a disk that failed an fsync nothing more
+      // is written: the log stays as it is, for the next start to judge.
+      if (group.readOnlyReason() === null && writer.isOpen) writer.close();
     },
   };
 }
 
-function writeHandle(tables: Kysely<Tables>, request: IdempotentRequest | undefined): WriteHandle {
+function writeHandle(
+  tables: Kysely<Tables>,
+  request: IdempotentRequest | undefined,
+  attempt: { kept: boolean },
+): WriteHandle {
   return {
     tables,
     answer: async (value) => {
-      if (request && !request.stored) {
+      if (request && !request.stored && !attempt.kept) {
+        const now = Date.now();
+        await tables
+          .deleteFrom("idempotency")
+          .where("created_at", "<=", now - idempotencyKeptMs)
+          .execute();
         await tables
           .insertInto("idempotency")
           .values({
@@ -76,10 +101,10 @@ function writeHandle(tables: Kysely<Tables>, request: IdempotentRequest | undefi
             key: request.key,
             input_hash: request.inputHash,
             answer: JSON.stringify(request.keep(value)),
-            created_at: Date.now(),
+            created_at: now,
           })
           .execute();
-        request.stored = true;
+        attempt.kept = true;
       }
       return value;
     },
@@ -115,8 +140,20 @@ function openConnection(path: string, readOnly: boolean): DatabaseSync {
     if (!readOnly) connection.exec("pragma journal_mode = wal; pragma synchronous = full");
     return connection;
   } catch (thrown) {
-    throw toDatabaseError(thrown);
+    const error = toDatabaseError(thrown);
+    if (error.code !== "database_unavailable") throw error;
+    throw new DatabaseUnavailableError(
+      `The database file ${path} cannot be opened: ${reasonOf(thrown)}.`,
+      {
+        cause: thrown,
+        nextStep: { text: "Check that its folder exists and that this user may write to both." },
+      },
+    );
   }
+}
+
+function reasonOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
 async function migrate(connection: DatabaseSync, path: string, backups: string): Promise<void> {
@@ -128,7 +165,7 @@ async function migrate(connection: DatabaseSync, path: string, backups: string):
       { details: { found: current, known: newest } },
     );
   if (current === newest) return;
-  if (current > 0)
+  if (connection.prepare("select name from sqlite_master limit 1").get() !== undefined)
     await copyTo(connection, join(backups, `before-schema-${newest}-${Date.now()}.sqlite`));
   for (const [index, migration] of sqliteMigrations.entries()) {
     if (index < current) continue;

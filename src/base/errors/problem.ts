@@ -21,11 +21,16 @@ export type Problem = {
 /** Any thrown value as a catalogue error: our own as it is, everything else as a defect with the value described. */
 export function toCandorError(thrown: unknown): CandorError {
   if (thrown instanceof CandorError) return thrown;
-  const described =
-    thrown instanceof Error
-      ? `${thrown.name}: ${thrown.message}`
-      : `thrown ${typeof thrown}: ${String(thrown)}`;
-  return new DefectError(described, { cause: thrown });
+  return new DefectError(describeThrown(thrown), { cause: thrown });
+}
+
+/** Never throws: whatever can be thrown can be told. */
+function describeThrown(thrown: unknown): string {
+  if (thrown instanceof Error) return `${thrown.name}: ${thrown.message}`;
+  if (typeof thrown !== "object" || thrown === null)
+    return `thrown ${typeof thrown}: ${String(thrown)}`;
+  const names = Object.keys(thrown).slice(0, 20);
+  return `thrown object with ${names.length === 0 ? "no fields" : `the fields ${names.join(", ")}`}`;
 }
 
 /** The problem of `thrown`. A defect's message stays in the ledger: the door only names the entry. */

@@ -9,7 +9,7 @@ const deepestDetail = 6;
 
 /** Names of fields whose value is a secret whatever it looks like. */
 const secretNames =
-  /^(?:.*[-_.])?(?:authorization|cookie|set-cookie|password|passwd|secret|secretkey|token|accesstoken|refreshtoken|apikey|privatekey|credentials?)$|(?:secret|password|api|private|access)[-_.]?(?:key|token)$/i;
+  /(?:authorization|cookie|password|passwd|passphrase|secret|token|credentials?|(?:secret|api|private|access|signing)[-_.]?key)$/i;
 
 /** Shapes of secrets in running text, each with the reason it is here. */
 const secretShapes: readonly (readonly [RegExp, string])[] = [
@@ -18,7 +18,7 @@ const secretShapes: readonly (readonly [RegExp, string])[] = [
   [/\b(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}/g, redacted], // keys of hosted model providers
   [/\bgh[pousr]_[A-Za-z0-9]{20,}/g, redacted], // code hosts
   [/\bAKIA[0-9A-Z]{16}\b/g, redacted], // object stores
-  [/\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*/g, redacted], // JSON web tokens
+  [/\beyJ[A-Za-z0-9_-]{8,1000}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*/g, redacted], // JSON web tokens; bounded, for hostile text
   [
     /-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[\s\S]{0,8000}?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|$)/g,
     redacted,
@@ -26,7 +26,7 @@ const secretShapes: readonly (readonly [RegExp, string])[] = [
   [/\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}/gi, `$1 ${redacted}`],
   [/([a-z][a-z0-9+.-]{1,20}:\/\/[^\s:/@]{0,200}):[^\s@/]{1,200}@/gi, `$1:${redacted}@`], // password in an address
   [
-    /\b((?:[\w-]{0,40}[_-])?(?:password|passwd|secret|token|api[_-]?key|secret[_-]?key|access[_-]?key))(["']?\s{0,3}[=:]\s{0,3}["']?)[^\s"'&,;]{6,}/gi,
+    /\b([\w-]{0,40}?(?:password|passwd|passphrase|secret|token|api[_-]?key|secret[_-]?key|access[_-]?key))(["']?\s{0,3}[=:]\s{0,3}["']?)[^\s"'&,;]{6,}/gi,
     `$1$2${redacted}`,
   ],
 ];
@@ -50,20 +50,29 @@ export function redactText(text: string): string {
 export function redact(value: unknown, depth = 0): unknown {
   if (typeof value === "string") return cut(redactText(value));
   if (typeof value === "bigint") return value.toString();
-  if (typeof value !== "object" || value === null)
-    return typeof value === "function" ? "[function]" : value;
+  if (typeof value === "function" || typeof value === "symbol") return `[${typeof value}]`;
+  if (typeof value !== "object" || value === null) return value;
   if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
-  if (value instanceof Date) return value.toISOString();
+  if (value instanceof Date)
+    return Number.isNaN(value.getTime()) ? "[invalid date]" : value.toISOString();
   if (value instanceof Error) return redactText(`${value.name}: ${value.message}`);
   if (depth >= deepestDetail) return Array.isArray(value) ? `[${value.length} items]` : "[object]";
   if (Array.isArray(value)) return value.slice(0, 100).map((item) => redact(item, depth + 1));
-  const entries = Object.entries(value)
+  const entries = Object.keys(value)
     .slice(0, 100)
-    .map(([name, item]) => [
-      redactText(name),
-      isSecretName(name) && item !== null ? redacted : redact(item, depth + 1),
-    ]);
+    .map((name) => [redactText(name), redactField(value, name, depth)]);
   return Object.fromEntries(entries);
+}
+
+function redactField(value: object, name: string, depth: number): unknown {
+  let item: unknown;
+  try {
+    item = Reflect.get(value, name);
+  } catch (thrown) {
+    // A getter that throws must not hide the error whose details it is among.
+    return redactText(`[cannot be read: ${String(thrown)}]`);
+  }
+  return isSecretName(name) && item !== null ? redacted : redact(item, depth + 1);
 }
 
 /** Whether a field of this name holds a secret. */

@@ -32,7 +32,9 @@ export function createEventBus(): EventBus {
       sequences.set(channel, sequence);
       const message = { channel, event, sequence, time: Date.now(), data };
       lastEvents.set(channel, message);
-      for (const listener of [...(listeners.get(channel) ?? [])]) listener(message);
+      // Those who subscribe meanwhile begin with the next event.
+      const current = Array.from(listeners.get(channel) ?? []);
+      for (const listener of current) listener(message);
       return message;
     },
     subscribe: (channel, listener) => {

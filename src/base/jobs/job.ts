@@ -28,7 +28,7 @@ export type Job = {
   done: number;
   failed: number;
   skipped: number;
-  /** Items per second of this attempt; null until measured. */
+  /** Items per second of this attempt; null until measured and once it has ended. */
   rate: number | null;
   etaSeconds: number | null;
   attempt: number;
@@ -77,7 +77,8 @@ export type LiveCounts = {
 export function toJob(row: JobRow, live?: LiveCounts): Job {
   const counts = live ?? row;
   const seconds = live ? (performance.now() - live.began) / 1000 : 0;
-  const rate = live && live.finished > 0 && seconds > 0 ? live.finished / seconds : null;
+  const running = row.state === "running";
+  const rate = running && live && live.finished > 0 && seconds > 0 ? live.finished / seconds : null;
   const open =
     counts.total === null ? null : counts.total - counts.done - counts.failed - counts.skipped;
   return {

@@ -9,7 +9,8 @@ import {
 import type { EventBus } from "#base/events/index.ts";
 import type { Ledger } from "#base/ledger/index.ts";
 import type { Metrics } from "#base/telemetry/index.ts";
-import { type JobItem, type JobState, type LiveCounts, toJob } from "./job.ts";
+import { type JobItem, type JobState, type LiveCounts, toJob, toJobItem } from "./job.ts";
+import { withRetry } from "./retry.ts";
 
 /** A kind of job: what its input is, what its items are called, and the work. */
 export type JobKind<Input> = {
@@ -28,17 +29,17 @@ export type JobContext<Input> = {
   /** The failed items to run again, when only those were asked for. */
   readonly only: ReadonlySet<string> | null;
   /** Items that earlier attempts finished; their effects are there. */
-  finishedBefore(): Promise<Map<string, JobItem>>;
-  enter(phase: string): void;
-  expect(total: number | null): void;
+  readonly finishedBefore: () => Promise<Map<string, JobItem>>;
+  readonly enter: (phase: string) => void;
+  readonly expect: (total: number | null) => void;
   /** Runs `effect` and records the item's outcome in the same transaction; the job counts it after COMMIT. */
-  finish<T>(
+  readonly finish: <T>(
     item: string,
     outcome: { outcome: "done" | "skipped"; reason?: string | null },
     effect: (handle: WriteHandle) => Promise<T>,
-  ): Promise<T>;
+  ) => Promise<T>;
   /** Records a failed item: ledger entry first, then the outcome that names it. */
-  fail(item: string, error: unknown): Promise<string>;
+  readonly fail: (item: string, error: unknown) => Promise<string>;
 };
 
 export type RunDependencies = {
@@ -63,7 +64,7 @@ type Run = {
 
 export type RunningJob = { live: LiveCounts; ended: Promise<void> };
 
-/** Runs one attempt of a claimed job to its end and stores how it ended. Never rejects. */
+/** Runs one attempt of a claimed job to its end and stores how it ended. Rejects only when that cannot be stored. */
 export function runJob<Input>(
   kind: JobKind<Input>,
   row: JobRow,
@@ -108,6 +109,7 @@ async function attempt<Input>(
     );
   if (state === "queued") {
     await store(run, { state, attempt: row.attempt + 1 });
+    tell(run, "job.progress");
     return;
   }
   const cancelled = state === "cancelled";
@@ -119,7 +121,7 @@ async function attempt<Input>(
           operation: row.kind,
         })
       : null;
-  await store(run, {
+  await storeEnd(run, {
     state,
     error: error && !cancelled ? JSON.stringify(toProblem(error, { ledgerId })) : null,
     result: result === null || result === undefined ? null : JSON.stringify(result),
@@ -159,28 +161,6 @@ function endState(run: Run, error: CandorError | null): JobState {
 function jobContext<Input>(run: Run, only: ReadonlySet<string> | null): JobContext<Input> {
   const { row, live, dependencies } = run;
   const { database, ledger } = dependencies;
-  const count = (before: Outcome | null, outcome: Outcome, item: string, ledgerId?: string) => {
-    if (before) live[before] -= 1;
-    live[outcome] += 1;
-    live.finished += 1;
-    dependencies.metrics.jobItem(row.kind, outcome);
-    publish(run, "job.item", { item, outcome, ...(ledgerId === undefined ? {} : { ledgerId }) });
-    progress(run);
-  };
-  const keep = (handle: WriteHandle, entry: Omit<JobItem, "attempt">) =>
-    handle.tables
-      .insertInto("job_items")
-      .orReplace()
-      .values({
-        job_id: row.id,
-        item: entry.item,
-        outcome: entry.outcome,
-        reason: entry.reason,
-        ledger_id: entry.ledgerId,
-        attempt: row.attempt,
-        at: Date.now(),
-      })
-      .execute();
   return {
     id: row.id,
     owner: row.owner,
@@ -188,26 +168,7 @@ function jobContext<Input>(run: Run, only: ReadonlySet<string> | null): JobConte
     attempt: row.attempt,
     signal: run.signal,
     only,
-    finishedBefore: async () => {
-      const rows = await database.read
-        .selectFrom("job_items")
-        .selectAll()
-        .where("job_id", "=", row.id)
-        .where("outcome", "!=", "failed")
-        .execute();
-      return new Map(
-        rows.map((item) => [
-          item.item,
-          {
-            item: item.item,
-            outcome: item.outcome,
-            reason: item.reason,
-            ledgerId: item.ledger_id,
-            attempt: item.attempt,
-          },
-        ]),
-      );
-    },
+    finishedBefore: () => finishedBefore(run),
     enter: (phase) => {
       live.phase = phase;
       progress(run);
@@ -217,13 +178,11 @@ function jobContext<Input>(run: Run, only: ReadonlySet<string> | null): JobConte
       progress(run);
     },
     finish: async (item, { outcome, reason = null }, effect) => {
-      const before = await itemOutcome(run, item);
-      const value = await database.write(async (handle) => {
-        const made = await effect(handle);
-        await keep(handle, { item, outcome, reason, ledgerId: null });
-        return made;
-      });
-      count(before, outcome, item);
+      const { value, before } = await database.write(async (handle) => ({
+        value: await effect(handle),
+        before: await keep(run, handle, { item, outcome, reason, ledgerId: null }),
+      }));
+      count(run, before, { item, outcome });
       return value;
     },
     fail: async (item, error) => {
@@ -234,24 +193,66 @@ function jobContext<Input>(run: Run, only: ReadonlySet<string> | null): JobConte
         operation: row.kind,
       });
       const reason = toCandorError(error).message;
-      const before = await itemOutcome(run, item);
-      await database.write((handle) => keep(handle, { item, outcome: "failed", reason, ledgerId }));
-      count(before, "failed", item, ledgerId);
+      const before = await database.write((handle) =>
+        keep(run, handle, { item, outcome: "failed", reason, ledgerId }),
+      );
+      count(run, before, { item, outcome: "failed", ledgerId });
       return ledgerId;
     },
   };
 }
 
-/** The outcome an earlier attempt stored for `item`, which is counted already. */
-async function itemOutcome(run: Run, item: string): Promise<Outcome | null> {
-  if (run.row.attempt === 1) return null;
-  const row = await run.dependencies.database.read
+/** Stores an item's outcome in the transaction of its effect. Returns the outcome stored before, which is counted already. */
+async function keep(
+  { row }: Run,
+  { tables }: WriteHandle,
+  entry: Omit<JobItem, "attempt">,
+): Promise<Outcome | null> {
+  const before = await tables
     .selectFrom("job_items")
     .select("outcome")
-    .where("job_id", "=", run.row.id)
-    .where("item", "=", item)
+    .where("job_id", "=", row.id)
+    .where("item", "=", entry.item)
     .executeTakeFirst();
-  return row?.outcome ?? null;
+  await tables
+    .insertInto("job_items")
+    .orReplace()
+    .values({
+      job_id: row.id,
+      item: entry.item,
+      outcome: entry.outcome,
+      reason: entry.reason,
+      ledger_id: entry.ledgerId,
+      attempt: row.attempt,
+      at: Date.now(),
+    })
+    .execute();
+  return before?.outcome ?? null;
+}
+
+/** Counts what was committed and tells it. */
+function count(
+  run: Run,
+  before: Outcome | null,
+  told: { item: string; outcome: Outcome; ledgerId?: string },
+): void {
+  const { live } = run;
+  if (before) live[before] -= 1;
+  live[told.outcome] += 1;
+  live.finished += 1;
+  run.dependencies.metrics.jobItem(run.row.kind, told.outcome);
+  publish(run, "job.item", told);
+  progress(run);
+}
+
+async function finishedBefore({ row, dependencies }: Run): Promise<Map<string, JobItem>> {
+  const rows = await dependencies.database.read
+    .selectFrom("job_items")
+    .selectAll()
+    .where("job_id", "=", row.id)
+    .where("outcome", "!=", "failed")
+    .execute();
+  return new Map(rows.map((item) => [item.item, toJobItem(item)]));
 }
 
 function publish(run: Run, event: string, data: Record<string, unknown>): void {
@@ -277,10 +278,14 @@ function progress(run: Run): void {
   );
 }
 
+/** How a job ended is worth some tries (a full disk may have space again), unless somebody waits for it to stop. */
+async function storeEnd(run: Run, change: Partial<JobRow>): Promise<void> {
+  await (run.signal.aborted ? store(run, change) : withRetry(() => store(run, change), run.signal));
+}
+
 async function store(run: Run, change: Partial<JobRow>): Promise<void> {
   const { live, row } = run;
   const { attempt } = row;
-  Object.assign(row, change);
   await run.dependencies.database.write(({ tables }) =>
     tables
       .updateTable("jobs")
@@ -297,7 +302,8 @@ async function store(run: Run, change: Partial<JobRow>): Promise<void> {
       .where("attempt", "=", attempt)
       .execute(),
   );
-  Object.assign(row, {
+  // Told only now that it is durable.
+  Object.assign(row, change, {
     phase: live.phase,
     total: live.total,
     done: live.done,

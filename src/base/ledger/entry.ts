@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { CandorError, redact, redactText, toCandorError } from "#base/errors/index.ts";
+import { type CandorError, redact, redactText, toCandorError } from "#base/errors/index.ts";
 import { newId, type OpenTables } from "#base/database/index.ts";
 
 export type LedgerRow = OpenTables["ledger_entries"];
@@ -63,11 +63,12 @@ export function toLedgerRow(thrown: unknown, context: LedgerContext, runId: stri
     code: error.code,
     type: error.name,
     message: error.message,
-    stack: redactText(fullStack(error)).slice(0, longestStack),
+    // Cut once before as well: no stack is so long that a secret cut in two could show in what is kept.
+    stack: redactText(fullStack(error).slice(0, 4 * longestStack)).slice(0, longestStack),
     context: JSON.stringify(redact({ ...context.facts, details: error.details })),
     item: context.item === undefined ? null : redactText(context.item),
     job_id: context.jobId ?? null,
-    correlation_id: context.correlationId ?? null,
+    correlation_id: context.correlationId === undefined ? null : redactText(context.correlationId),
     principal: context.principal ?? null,
     operation: context.operation ?? null,
     method: context.method ?? null,

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { appendFile, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { LedgerRow } from "./entry.ts";
@@ -7,15 +8,15 @@ export function fallbackPath(artifacts: string): string {
   return join(artifacts, "ledger-fallback.ndjson");
 }
 
-/** Appends one entry durably. */
+/** Appends one entry durably, on a line of its own even behind one that was torn. */
 export async function appendFallback(artifacts: string, row: LedgerRow): Promise<void> {
-  await appendFile(fallbackPath(artifacts), `${JSON.stringify(row)}\n`, {
+  await appendFile(fallbackPath(artifacts), `\n${JSON.stringify(row)}\n`, {
     mode: 0o600,
     flush: true,
   });
 }
 
-/** The entries that wait; a torn last line is left out and reported as `torn`. */
+/** The entries that wait; torn lines are left out and counted as `torn`. */
 export async function readFallback(
   artifacts: string,
 ): Promise<{ rows: LedgerRow[]; torn: number }> {
@@ -32,7 +33,9 @@ export async function readFallback(
   for (const line of text.split("\n")) {
     if (line === "") continue;
     try {
-      rows.push(JSON.parse(line) as LedgerRow);
+      const row: unknown = JSON.parse(line);
+      if (typeof row !== "object" || row === null) torn += 1;
+      else rows.push(row as LedgerRow);
     } catch (thrown) {
       if (!(thrown instanceof SyntaxError)) throw thrown;
       torn += 1;
@@ -41,8 +44,8 @@ export async function readFallback(
   return { rows, torn };
 }
 
-/** Puts the file away once its entries are in the database; torn lines stay readable under another name. */
+/** Puts the file away once its entries are in the database; with torn lines it stays, under another name. */
 export async function clearFallback(artifacts: string, torn: number): Promise<void> {
   if (torn === 0) await rm(fallbackPath(artifacts), { force: true });
-  else await rename(fallbackPath(artifacts), `${fallbackPath(artifacts)}.torn`);
+  else await rename(fallbackPath(artifacts), `${fallbackPath(artifacts)}.${randomUUID()}.torn`);
 }

@@ -1,6 +1,12 @@
 import { randomBytes } from "node:crypto";
 import type { Database, OpenTables } from "#base/database/index.ts";
-import { UncleanStopError, NotFoundError } from "#base/errors/index.ts";
+import {
+  DatabaseIntegrityError,
+  DatabaseQueryError,
+  NotFoundError,
+  redactText,
+  UncleanStopError,
+} from "#base/errors/index.ts";
 import type { Logger } from "#base/telemetry/index.ts";
 import { fromLedgerRow, toLedgerRow, type LedgerContext, type LedgerEntry } from "./entry.ts";
 import { exportRunFile, renderRunReport, toRunLedger, type RunLedger } from "./export-run.ts";
@@ -50,7 +56,7 @@ export type Ledger = {
   run(id: string): Promise<RunLedger>;
   report(id: string): Promise<string>;
   health(): { state: "ok" | "degraded"; detail: string };
-  /** Ends the run: exports its file and marks it clean. */
+  /** Ends the run: marks it clean and exports its file. A database that takes no writes leaves it to the next start. */
   end(): Promise<void>;
 };
 
@@ -108,19 +114,29 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     },
     end: async () => {
       run.ended_at = Date.now();
-      await database.write(({ tables }) =>
-        tables
-          .updateTable("runs")
-          .set({ ended_at: run.ended_at, exported: 1 })
-          .where("id", "=", run.id)
-          .execute(),
-      );
-      await exportRunFile(database, artifacts, run);
+      try {
+        await setRun(database, run.id, { ended_at: run.ended_at });
+        await exportRunFile(database, artifacts, run);
+        await setRun(database, run.id, { exported: 1 });
+      } catch (thrown) {
+        // The process ends all the same; the next start finds the run without its mark and exports it.
+        logger.failure(thrown, { run: run.id });
+      }
     },
   };
-  await takeInFallback(database, artifacts);
-  await closeDeadRuns(database, artifacts, run.id, ledger);
+  await takeInFallback(database, artifacts, logger);
+  await exportLeftRuns(database, artifacts, run.id, ledger);
   return ledger;
+}
+
+async function setRun(
+  database: Database,
+  id: string,
+  change: { ended_at?: number; exported?: number },
+): Promise<void> {
+  await database.write(({ tables }) =>
+    tables.updateTable("runs").set(change).where("id", "=", id).execute(),
+  );
 }
 
 function logEntry(logger: Logger, row: OpenTables["ledger_entries"]): void {
@@ -152,33 +168,50 @@ async function insertEntry(database: Database, row: OpenTables["ledger_entries"]
   });
 }
 
-async function takeInFallback(database: Database, artifacts: string): Promise<void> {
+/** Takes the waiting entries in; the files of their runs are written again. A line that is no entry is set aside. */
+async function takeInFallback(
+  database: Database,
+  artifacts: string,
+  logger: Logger,
+): Promise<void> {
   const { rows, torn } = await readFallback(artifacts);
-  for (const row of rows) await insertEntry(database, row);
-  if (rows.length > 0 || torn > 0) await clearFallback(artifacts, torn);
+  let refused = torn;
+  for (const row of rows) {
+    try {
+      await insertEntry(database, row);
+      await setRun(database, row.run_id, { exported: 0 });
+    } catch (thrown) {
+      if (!(thrown instanceof DatabaseIntegrityError || thrown instanceof DatabaseQueryError))
+        throw thrown;
+      logger.failure(thrown, { part: "ledger fallback" });
+      refused += 1;
+    }
+  }
+  if (refused > 0)
+    logger.error({ lines: refused }, "lines of the ledger's fallback file are no entries");
+  if (rows.length > 0 || torn > 0) await clearFallback(artifacts, refused);
 }
 
-/** Runs without an end died: each gets an entry that says so, and its file. */
-async function closeDeadRuns(
+/** Runs without their file get it; those without an end died, and an entry says so. */
+async function exportLeftRuns(
   database: Database,
   artifacts: string,
   current: string,
   ledger: Ledger,
 ): Promise<void> {
-  const dead = await database.read
+  const left = await database.read
     .selectFrom("runs")
     .selectAll()
     .where("exported", "=", 0)
     .where("id", "!=", current)
     .execute();
-  for (const run of dead) {
-    await ledger.record(new UncleanStopError(`Run ${run.id} ended without stopping cleanly.`), {
-      facts: { run: run.id, startedAt: run.started_at },
-    });
+  for (const run of left) {
+    if (run.ended_at === null)
+      await ledger.record(new UncleanStopError(`Run ${run.id} ended without stopping cleanly.`), {
+        facts: { run: run.id, startedAt: run.started_at },
+      });
     await exportRunFile(database, artifacts, run);
-    await database.write(({ tables }) =>
-      tables.updateTable("runs").set({ exported: 1 }).where("id", "=", run.id).execute(),
-    );
+    await setRun(database, run.id, { exported: 1 });
   }
 }
 
@@ -230,7 +263,12 @@ function ledgerQueries(database: Database): Queries {
       await database.write(({ tables }) =>
         tables
           .updateTable("ledger_entries")
-          .set({ resolved: 1, resolved_by: by, resolved_at: Date.now(), resolution_notes: notes })
+          .set({
+            resolved: 1,
+            resolved_by: by,
+            resolved_at: Date.now(),
+            resolution_notes: redactText(notes),
+          })
           .where(
             scope === "entry" ? "id" : "fingerprint",
             "=",

@@ -159,3 +159,12 @@ test("localhost is reached", async () => {
   const named = { ...server, url: server.url.replace("127.0.0.1", "localhost") };
   expect(await call(named, { method: "GET", path: "/" })).toMatchObject({ status: 200, body: 1 });
 });
+
+test("a report in plain text is its text, but only from a Candor", async () => {
+  const listen = (headers: Record<string, string>) =>
+    serve((_, response) => response.writeHead(200, headers).end("report"));
+  const ours = await listen({ "content-type": "text/plain; charset=utf-8", "x-request-id": "1" });
+  expect(await call(ours, { method: "GET", path: "/" })).toMatchObject({ body: "report" });
+  const foreign = await listen({ "content-type": "text/plain" });
+  await expect(call(foreign, { method: "GET", path: "/" })).rejects.toThrow("not Candor");
+});

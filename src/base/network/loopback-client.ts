@@ -23,7 +23,7 @@ export type LoopbackRequest = {
 export type LoopbackReply = {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  /** The parsed JSON; null where there is no body. */
+  /** The parsed JSON, or the text of a plain text answer; null where there is no body. */
   readonly body: unknown;
 };
 
@@ -38,7 +38,7 @@ const largestAnswerBytes = 128 * 1024 * 1024;
 
 /**
  * Sends one request and reads the whole JSON answer, whatever its status. Raises ServerUnreachableError when the server is
- * not there, goes away or answers with something else than JSON, CancelledError after an abort.
+ * not there, goes away or answers with what Candor never does, CancelledError after an abort.
  */
 export async function call(
   server: LoopbackServer,
@@ -193,6 +193,9 @@ function parseAnswer(server: LoopbackServer, answer: IncomingMessage, bytes: Buf
   const mediaType = answer.headers["content-type"] ?? "";
   if (/^application\/(?:[\w.-]+\+)?json\b/.test(mediaType))
     return JSON.parse(bytes.toString("utf8"));
+  // Reports are plain text; the request's number tells them from what other programs say.
+  if (mediaType.startsWith("text/plain") && answer.headers["x-request-id"] !== undefined)
+    return bytes.toString("utf8");
   throw new ServerUnreachableError(
     `${server.url} answers with ${answer.statusCode} and ${mediaType || "no media type"}: that is not Candor.`,
   );

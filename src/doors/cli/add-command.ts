@@ -12,7 +12,7 @@ import { all, one, parameter, type CliCommand, type Context, type Typed } from "
 import { exitOfAnswer, exitOfFailure, problemOfFailure, type Exit } from "./exit-codes.ts";
 import { print } from "./operation-command.ts";
 import { toParameters } from "./parameters.ts";
-import { renderFailure } from "./render-failure.ts";
+import { renderFailure } from "./render-outcome.ts";
 import { sendForm, type Answer } from "./send.ts";
 import { showSafely } from "./terminal.ts";
 

@@ -2,9 +2,13 @@ import type { Operation } from "#operations/define-operation.ts";
 import { addCommand } from "./add-command.ts";
 import type { CliCommand } from "./command.ts";
 import { completeCommand, completionCommand } from "./completion.ts";
-import { configCheckCommand, configSetCommand, configUnsetCommand } from "./config-commands.ts";
+import {
+  configCheckCommand,
+  configSetCommand,
+  configUnsetCommand,
+  migrateCommand,
+} from "./system-commands.ts";
 import { indexCommand } from "./index-command.ts";
-import { migrateCommand } from "./migrate-command.ts";
 import { operationCommand } from "./operation-command.ts";
 import { searchCommand } from "./search-command.ts";
 import { serveCommand } from "./serve-command.ts";

@@ -1,6 +1,8 @@
+import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import {
   AlreadyExistsError,
+  FileMissingError,
   InputInvalidError,
   NotFoundError,
   type Notice,
@@ -40,12 +42,23 @@ async function runIndex(context: Context, sync: Operation, typed: Typed) {
   const { space, ...rest } = typed;
   const collection = one(typed, "collection") ?? "";
   const wanted = typeof space === "string" ? space : undefined;
-  const created = await ensureCollection(context, collection, wanted);
   const folder = resolve(context.workingDirectory, one(typed, "path") ?? "");
+  await checkFolder(folder);
+  const created = await ensureCollection(context, collection, wanted);
   const fields = toFields(sync, { ...rest, path: folder });
   const answer = await ask(context, sync.name, fields);
   const notices = [...(created === null ? [] : [created]), ...(answer.notices ?? [])];
   return runJobCommand(context, { ...answer, ...(notices.length > 0 && { notices }) }, typed);
+}
+
+/** No collection is made for a folder that is not there. */
+async function checkFolder(folder: string): Promise<void> {
+  try {
+    await stat(folder);
+  } catch (thrown) {
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new FileMissingError(`${folder} cannot be read: ${reason}`, { cause: thrown });
+  }
 }
 
 /** The notice that the collection was created, or null when it was there. Raises InputInvalidError when it is in another space. */

@@ -6,8 +6,7 @@ import { exitOfAnswer, exitOfJob, type Exit } from "./exit-codes.ts";
 import { followJob } from "./follow-job.ts";
 import { inputSchema, parsePattern, toParameters } from "./parameters.ts";
 import { renderAnswer } from "./render-answer.ts";
-import { renderFailure } from "./render-failure.ts";
-import { renderJob } from "./render-job.ts";
+import { renderFailure, renderJob } from "./render-outcome.ts";
 import { follow, sayNotice, send, type Answer, type Fields } from "./send.ts";
 
 /** `--no-wait` of every command that starts a job. */

@@ -1,17 +1,8 @@
 import type { Operation } from "#operations/define-operation.ts";
-import { renderHealth } from "./render-health.ts";
+import { renderHealth, renderSettings } from "./render-system.ts";
 import { renderExplanation } from "./render-search.ts";
-import { renderSettings } from "./render-settings.ts";
 import type { Answer } from "./send.ts";
-import {
-  displayWidth,
-  showBytes,
-  showSafely,
-  showTime,
-  table,
-  wrap,
-  type Output,
-} from "./terminal.ts";
+import { showBytes, showSafely, showTime, table, wrap, type Output } from "./terminal.ts";
 
 /** What the door adds to every answer; people see it elsewhere or not at all. */
 const added = new Set(["notices", "requestId", "tookMs"]);
@@ -57,11 +48,20 @@ export function renderAnswer(operation: Operation, answer: Answer, output: Outpu
     case "documents.read":
       // A file's text goes through a pipe as it is; a terminal gets it without control characters.
       return output.isTerminal ? showSafely(String(answer["text"])) : String(answer["text"]);
+    case "ledger.export":
+      return renderExport(answer);
     default:
       return Array.isArray(answer["items"]) && "nextCursor" in answer
         ? renderList(operation, answer, output)
         : renderObject(answer, output);
   }
+}
+
+/** An export is for keeping: the report's own text, or the JSON that was asked for. */
+function renderExport(answer: Answer): string {
+  if (typeof answer["text"] === "string") return answer["text"];
+  const kept = Object.entries(answer).filter(([name]) => !added.has(name));
+  return JSON.stringify(Object.fromEntries(kept), null, 2);
 }
 
 function renderList(operation: Operation, answer: Answer, output: Output): string {
@@ -80,9 +80,8 @@ function renderList(operation: Operation, answer: Answer, output: Output): strin
 export function renderObject(value: object, output: Output, indent = ""): string {
   const entries = Object.entries(value).filter(([name]) => indent !== "" || !added.has(name));
   if (entries.length === 0) return `${indent}none`;
-  const width = Math.max(
-    ...entries.map(([name, inner]) => (isNested(inner) ? 0 : displayWidth(toTitle(name)))),
-  );
+  const widths = entries.map(([name, inner]) => (isNested(inner) ? 0 : toTitle(name).length));
+  const width = Math.max(...widths);
   return entries
     .map(([name, inner]) => {
       const title = toTitle(name);
@@ -97,17 +96,22 @@ export function renderObject(value: object, output: Output, indent = ""): string
 
 function renderNested(value: unknown, output: Output, indent: string): string {
   if (!Array.isArray(value)) return renderObject(value as object, output, indent);
-  return value
-    .map((item) =>
-      isNested(item) ? renderNested(item, output, indent) : `${indent}${showCell("", item)}`,
-    )
-    .join(value.some(isNested) ? "\n\n" : "\n");
+  const blocks = value.map((item) =>
+    isNested(item) ? renderNested(item, output, indent) : `${indent}${showCell("", item)}`,
+  );
+  return blocks.join(value.some(isNested) ? "\n\n" : "\n");
 }
 
-/** Objects and lists of them; lists of plain values stand on one line. */
+/** Fields of an object that fit on one line. */
+const fieldsOnOneLine = 4;
+
+/** What needs lines of its own: lists of objects, and objects with much in them or with objects inside. */
 function isNested(value: unknown): boolean {
   if (Array.isArray(value)) return value.some((item) => typeof item === "object" && item !== null);
-  return typeof value === "object" && value !== null && Object.keys(value).length > 0;
+  if (typeof value !== "object" || value === null) return false;
+  const inner = Object.values(value);
+  const isPlain = inner.every((each) => typeof each !== "object" && String(each).length <= 40);
+  return !isPlain || inner.length > fieldsOnOneLine;
 }
 
 function plainFields(item: unknown): string[] {
@@ -130,13 +134,13 @@ function at(item: unknown, path: string): unknown {
     );
 }
 
-/** `counts.chunks` as `chunks`, `space.name` as `space`, `createdAt` as `created`, `ledgerId` as `ledger id`. */
+/** `counts.chunks` as `chunks`, `space.name` as `space`, `createdAt` as `created`, `memoryBytes` as `memory`. */
 function toTitle(path: string): string {
   const parts = path.split(".");
   const last = parts.at(-1) ?? "";
   const name = parts.length > 1 && ["name", "role", "state"].includes(last) ? parts.at(-2) : last;
   return (name ?? "")
-    .replace(/(?<=[a-z])At$/, "")
+    .replace(/(?<=[a-z])(?:At|Bytes)$/, "")
     .replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }
 
@@ -146,16 +150,33 @@ const shownNumbers = 5;
 function showCell(path: string, value: unknown): string {
   if (value === null || value === undefined) return "-";
   if (typeof value === "boolean") return value ? "yes" : "no";
-  if (typeof value === "number") return /bytes$/i.test(path) ? showBytes(value) : String(value);
-  if (typeof value === "string") {
-    const isTime = /(?:At|time|Seen|^at|until)$/.test(path) && /^\d{4}-\d\d-\d\dT/.test(value);
-    return isTime ? showTime(value) : showSafely(value).replaceAll(/\s*\n\s*/g, " ");
+  if (typeof value === "number") return showNumber(path, value);
+  return typeof value === "string" ? showText(path, value) : showParts(path, value);
+}
+
+function showNumber(path: string, value: number): string {
+  if (/bytes$/i.test(path)) return showBytes(value);
+  return Number.isInteger(value) ? String(value) : String(Number(value.toFixed(4)));
+}
+
+function showText(path: string, value: string): string {
+  const isTime = /(?:At|time|Seen|^at|^until|^since)$/.test(path);
+  if (isTime && /^\d{4}-\d\d-\d\dT/.test(value)) return showTime(value);
+  return value === "" ? "-" : showSafely(value).replaceAll(/\s*\n\s*/g, " ");
+}
+
+/** A list or an object on one line. */
+function showParts(path: string, value: unknown): string {
+  if (!Array.isArray(value)) {
+    const fields = Object.entries(value as object);
+    if (fields.some(([, inner]) => typeof inner === "object"))
+      return showSafely(JSON.stringify(value));
+    const shown = fields.map(([name, inner]) => `${toTitle(name)} ${showCell(name, inner)}`);
+    return shown.length === 0 ? "none" : shown.join(", ");
   }
-  if (!Array.isArray(value)) return showSafely(JSON.stringify(value));
-  if (value.length > shownNumbers && value.every((item) => typeof item === "number"))
-    return `${value
-      .slice(0, shownNumbers)
-      .map((item) => item.toFixed(4))
-      .join(", ")}, … (${value.length} numbers)`;
+  if (value.length > shownNumbers && value.every((item) => typeof item === "number")) {
+    const first = value.slice(0, shownNumbers).map((item) => item.toFixed(4));
+    return `${first.join(", ")}, … (${value.length} numbers)`;
+  }
   return value.length === 0 ? "none" : value.map((item) => showCell(path, item)).join(", ");
 }

@@ -5,7 +5,7 @@ import { readServerFile } from "#base/network/index.ts";
 import { join } from "node:path";
 import { one, parameter, type CliCommand, type Context, type Typed } from "./command.ts";
 import type { Exit } from "./exit-codes.ts";
-import { renderFault } from "./render-settings.ts";
+import { renderFault } from "./render-system.ts";
 
 /** How long the end may take before it is forced, in milliseconds. */
 const closeMs = 10_000;
@@ -32,7 +32,9 @@ export const serveCommand: CliCommand = {
 async function runServe(context: Context, typed: Typed): Promise<Exit> {
   const { out, err } = context.terminal;
   const flags = { "server.port": one(typed, "port"), "server.host": one(typed, "host") };
-  const configuration = loadConfiguration({ ...context.sources, role: "server", flags });
+  // A terminal belongs to the address that is printed there: log lines go to the file unless set otherwise.
+  const role = err.isTerminal ? "command" : "server";
+  const configuration = loadConfiguration({ ...context.sources, role, flags });
   for (const { severity, message } of configuration.faults)
     err.line(renderFault(severity, message, err));
   const { server, storage } = configuration.config;
@@ -48,7 +50,7 @@ async function runServe(context: Context, typed: Typed): Promise<Exit> {
     out.line(`Candor ${version} is ready at ${out.style("bold", served.url)}`);
     out.line(`Open ${out.style("bold", served.signInUrl)}`);
     out.line(
-      `The link works once and for ${configuration.config.security.signInMinutes} minutes. The data is in ${storage.home}. Ctrl-C ends the server.`,
+      `The link works once and for ${configuration.config.security.signInMinutes} minutes. The data is in ${storage.home}, the log in its folder logs. Ctrl-C ends the server.`,
     );
   }
   await aborted(context.interrupts.signal);

@@ -63,13 +63,16 @@ export function showSafely(text: string): string {
 
 /** Columns that `text` takes: wide characters (UAX 11) two, combining marks and styles none. */
 export function displayWidth(text: string): number {
+  const shown = stripVTControlCharacters(text);
+  if (/^[ -~]*$/.test(shown)) return shown.length;
+  segmenter ??= new Intl.Segmenter(undefined, { granularity: "grapheme" });
   let width = 0;
-  for (const { segment } of segmenter.segment(stripVTControlCharacters(text)))
-    width += isWide.test(segment) ? 2 : 1;
+  for (const { segment } of segmenter.segment(shown)) width += isWide.test(segment) ? 2 : 1;
   return width;
 }
 
-const segmenter = new Intl.Segmenter(undefined, { granularity: "grapheme" });
+/** Made when the first text needs it: that takes longer than most commands print. */
+let segmenter: Intl.Segmenter | undefined;
 const isWide =
   /^(?:\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Hangul}|\p{Emoji_Presentation}|[\u3000-\u303f\uff01-\uff60\uffe0-\uffe6])/u;
 

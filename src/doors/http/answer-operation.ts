@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { OperationTimeoutError } from "#base/errors/index.ts";
 import type { Job } from "#base/jobs/index.ts";
-import type { Operation } from "#operations/define-operation.ts";
-import { type Answer, type Caller, runOperation } from "#operations/run-operation.ts";
+import type { Operation } from "#operations/index.ts";
+import { type Answer, type Caller, runOperation } from "#operations/index.ts";
 import type { Door } from "./door.ts";
 import { setSessionCookie } from "./identify.ts";
 import { readInput } from "./read-input.ts";
@@ -31,7 +31,8 @@ export async function answerOperation(
     const ended = await jobEnd(door, job, deadline);
     // What is still running when the time is over was accepted and goes on: that is what 202 says.
     const status = ended.finishedAt === null ? 202 : 200;
-    return send(reply, status, answer, { job: ended, ...bulkOf(ended) });
+    const waited = { ...answer, tookMs: Math.round(reply.elapsedTime * 10) / 10 };
+    return send(reply, status, waited, { job: ended, ...bulkOf(ended) });
   } finally {
     deadline.end();
   }

@@ -1,8 +1,7 @@
 import { once } from "node:events";
 import { PassThrough } from "node:stream";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import type { Operation, StreamEvent } from "#operations/define-operation.ts";
-import { streamOperation } from "#operations/run-operation.ts";
+import { type Operation, streamOperation } from "#operations/index.ts";
 import { callerOf, clientGone } from "./answer-operation.ts";
 import { toRecordedProblem } from "./answer-problem.ts";
 import type { Door } from "./door.ts";
@@ -37,9 +36,12 @@ export async function answerStream(
     .send(frames);
 }
 
+type Events = ReturnType<typeof streamOperation>;
+type Event = Events extends AsyncGenerator<infer One> ? One : never;
+
 type Pump = {
-  readonly first: IteratorResult<StreamEvent<unknown>>;
-  readonly events: AsyncGenerator<StreamEvent<unknown>>;
+  readonly first: IteratorResult<Event>;
+  readonly events: Events;
   readonly frames: PassThrough;
   readonly signal: AbortSignal;
 };
@@ -78,6 +80,6 @@ async function write(frames: PassThrough, frame: string, signal: AbortSignal): P
   await once(frames, "drain", { signal });
 }
 
-function toFrame({ event, sequence, data }: StreamEvent<unknown>): string {
+function toFrame({ event, sequence, data }: Event): string {
   return `id: ${sequence}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
 }

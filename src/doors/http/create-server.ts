@@ -7,16 +7,14 @@ import {
   type FastifyServerOptions,
 } from "fastify";
 import multipart from "@fastify/multipart";
-import { ServerUnreachableError } from "#base/errors/index.ts";
-import { answerProblem, routeOf } from "./answer-problem.ts";
+import { RequestTimeoutError, ServerUnreachableError } from "#base/errors/index.ts";
+import { answerBrokenConnection, answerProblem, routeOf } from "./answer-problem.ts";
 import { answerPreflight, checkOrigin, isPreflight } from "./check-origin.ts";
-import { answerBrokenConnection } from "./answer-broken-connection.ts";
 import type { Door } from "./door.ts";
 import { addJsonParser } from "./parse-json.ts";
 import { doorRoutes } from "./door-routes.ts";
-import { addRoutes, operationRoutes } from "./routes.ts";
+import { addRoutes, isUpload, operationRoutes } from "./routes.ts";
 import { securityHeaders } from "./security-headers.ts";
-import { limitReceiving } from "./limit-receiving.ts";
 
 /** The server with every route, not listening yet. */
 export async function createServer(door: Door): Promise<FastifyInstance> {
@@ -24,7 +22,7 @@ export async function createServer(door: Door): Promise<FastifyInstance> {
   const server = fastify({
     logger: false,
     bodyLimit: limits.jsonBytes,
-    // Receiving is limited per route in limit-receiving.ts; this is the last resort.
+    // Receiving is limited per route in limitReceiving; this is the last resort.
     requestTimeout: door.app.configuration.config.server.requestTimeoutSeconds * 1000,
     keepAliveTimeout: limits.keepAliveMs,
     http: {
@@ -68,6 +66,7 @@ function addHooks(server: FastifyInstance, door: Door): void {
   limitReceiving(server, door);
   server.addHook("onRequest", async (request, reply) => {
     setHeaders(request, reply);
+    reply.raw.once("close", () => logRequest(door, request, reply));
     if (door.closing.aborted)
       throw new ServerUnreachableError("The server is ending: try again in a moment.", {
         retryAfterMs: 1000,
@@ -77,9 +76,6 @@ function addHooks(server: FastifyInstance, door: Door): void {
     return undefined;
   });
   server.setErrorHandler((error, request, reply) => answerProblem(door, request, reply, error));
-  server.addHook("onResponse", async (request, reply) =>
-    logRequest(door, request, reply, reply.statusCode),
-  );
 }
 
 function setHeaders(request: FastifyRequest, reply: FastifyReply): void {
@@ -92,21 +88,43 @@ function requestId(given: string | string[] | undefined): string {
 }
 
 /** One line per request: the route's pattern stands for the address, whose names and query strings are nobody's business. */
-function logRequest(
-  door: Door,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  status: number,
-): void {
+function logRequest(door: Door, request: FastifyRequest, reply: FastifyReply): void {
   door.app.logger.info(
     {
       requestId: request.id,
       method: request.method,
       route: routeOf(request),
-      status,
+      // Who goes away before there is an answer gets none: 499, as for a cancelled call.
+      status: reply.raw.writableEnded ? reply.statusCode : 499,
       ms: Math.round(reply.elapsedTime * 10) / 10,
       ...(request.principal ? { principal: request.principal.id } : {}),
     },
     "request",
   );
+}
+
+/**
+ * Cuts clients that hold a connection without saying anything, and bodies that trickle in. Node's own timer for a whole request
+ * cannot tell uploads apart, so it is left at the operation's deadline.
+ */
+function limitReceiving(server: FastifyInstance, door: Door): void {
+  const { limits } = door;
+  server.server.on("connection", (socket) => {
+    const silent = setTimeout(() => socket.destroy(), limits.connectMs);
+    socket.once("data", () => clearTimeout(silent));
+    socket.once("close", () => clearTimeout(silent));
+  });
+  const receiving = new WeakMap<FastifyRequest, NodeJS.Timeout>();
+  const received = (request: FastifyRequest) => clearTimeout(receiving.get(request));
+  server.addHook("preParsing", async (request, reply) => {
+    if (isUpload(door, request.routeOptions.bodyLimit)) return;
+    const timer = setTimeout(() => {
+      reply.header("connection", "close");
+      const late = new RequestTimeoutError("The body did not arrive in time.");
+      void answerProblem(door, request, reply, late);
+    }, limits.receiveMs);
+    receiving.set(request, timer);
+    reply.raw.once("close", () => clearTimeout(timer));
+  });
+  server.addHook("preValidation", async (request) => received(request));
 }

@@ -1,11 +1,16 @@
 import type { FastifyReply } from "fastify";
 import { errorCatalogue, NotFoundError } from "#base/errors/index.ts";
+import {
+  answerFile,
+  answerHtml,
+  errorListPage,
+  errorPage,
+  staticFileNames,
+} from "./answer-page.ts";
 import type { Door } from "./door.ts";
-import { errorListPage, errorPage } from "./error-pages.ts";
 import { cookieName } from "./identify.ts";
 import { describeApi } from "./openapi.ts";
 import { apiPrefix, type Route } from "./routes.ts";
-import { answerFile, answerHtml, staticFileNames } from "./static-files.ts";
 
 /** What the door answers besides the operations: pages for everybody, the API's description and the metrics for readers. */
 export function doorRoutes(door: Door): Route[] {

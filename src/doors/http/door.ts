@@ -1,5 +1,5 @@
 import type { Principal } from "#base/access/index.ts";
-import type { App, Operation } from "#operations/define-operation.ts";
+import type { App, Operation } from "#operations/index.ts";
 import type { HttpLimits } from "./limits.ts";
 
 /** What every part of the door knows. */

@@ -1,3 +1,2 @@
 export { openHttp } from "./open-http.ts";
 export type { HttpDoor } from "./open-http.ts";
-export { pagesFolder } from "./pages-folder.ts";

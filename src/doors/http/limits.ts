@@ -34,6 +34,3 @@ export const httpLimits: HttpLimits = {
   heartbeatMs: 15_000,
   drainMs: 10_000,
 };
-
-/** Operations that take many documents in one JSON body: the configured limit holds for them, as for uploads. */
-export const bulkOperations: ReadonlySet<string> = new Set(["documents.add", "documents.addBatch"]);

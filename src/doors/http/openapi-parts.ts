@@ -1,6 +1,5 @@
 import { categories, noticeCatalogue, severities } from "#base/errors/index.ts";
-import { componentReference } from "./openapi-schemas.ts";
-import type { Schema } from "./schemas.ts";
+import { componentReference, type Schema } from "./schemas.ts";
 
 const nullable = (type: "string"): Schema => ({ anyOf: [{ type }, { type: "null" }] });
 

@@ -1,5 +1,5 @@
 import { findPackage } from "#base/config/index.ts";
-import type { Operation } from "#operations/define-operation.ts";
+import type { Operation } from "#operations/index.ts";
 import {
   envelope,
   fileSchema,
@@ -14,9 +14,11 @@ import {
   extendSchema,
   placeSchema,
   withoutProperties,
-} from "./openapi-schemas.ts";
+  inputSchema,
+  outputSchema,
+  type Schema,
+} from "./schemas.ts";
 import { pathOf } from "./routes.ts";
-import { inputSchema, outputSchema, type Schema } from "./schemas.ts";
 
 type HttpOperation = Operation & { readonly http: NonNullable<Operation["http"]> };
 
@@ -129,8 +131,8 @@ function answers(operation: HttpOperation, components: Components): object {
     description,
     content: { "application/json": { schema } },
   });
-  const body = extendSchema(output, envelope);
   const { answer } = operation.http;
+  const body = answer === "stream" ? output : extendSchema(output, envelope, components);
   if (answer === "created") return { 201: json("Created", body) };
   if (answer === "job")
     return {

@@ -5,11 +5,10 @@ import {
   NotFoundError,
   UnsupportedMediaTypeError,
 } from "#base/errors/index.ts";
-import { coerceStrings } from "#operations/coerce-strings.ts";
-import type { Operation } from "#operations/define-operation.ts";
+import { coerceStrings } from "#operations/index.ts";
+import type { Operation } from "#operations/index.ts";
 import type { Door } from "./door.ts";
 import { isMultipart, readMultipart } from "./read-multipart.ts";
-import { readQuery } from "./read-query.ts";
 import { hasField, inputSchema } from "./schemas.ts";
 
 export type ReadInput = {
@@ -130,4 +129,32 @@ function refuseQuery(query: Readonly<Record<string, unknown>>, operation: Operat
       `${operation.name} takes its fields from the body, not from the query string.`,
       { errors },
     );
+}
+
+/** The query string of `url` as text fields; a repeated name gives a list. Raises MalformedRequestError for broken percent-encoding. */
+function readQuery(url: string): Record<string, string | string[]> {
+  const at = url.indexOf("?");
+  const fields = new Map<string, string | string[]>();
+  const pairs = at < 0 ? [] : url.slice(at + 1).split("&");
+  for (const pair of pairs) {
+    if (pair === "") continue;
+    const equals = pair.indexOf("=");
+    const name = decode(equals < 0 ? pair : pair.slice(0, equals));
+    const value = equals < 0 ? "" : decode(pair.slice(equals + 1));
+    const known = fields.get(name);
+    if (known === undefined) fields.set(name, value);
+    else fields.set(name, [...(Array.isArray(known) ? known : [known]), value]);
+  }
+  return Object.fromEntries(fields);
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text.replaceAll("+", " "));
+  } catch (thrown) {
+    throw new MalformedRequestError(
+      "The query string holds a percent sign that encodes nothing, or bytes that are not UTF-8.",
+      { cause: thrown },
+    );
+  }
 }

@@ -5,8 +5,8 @@ import {
   MalformedRequestError,
   PayloadTooLargeError,
 } from "#base/errors/index.ts";
-import { coerceStrings } from "#operations/coerce-strings.ts";
-import type { Operation } from "#operations/define-operation.ts";
+import { coerceStrings } from "#operations/index.ts";
+import type { Operation } from "#operations/index.ts";
 import type { Door } from "./door.ts";
 import { inputSchema } from "./schemas.ts";
 

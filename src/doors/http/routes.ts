@@ -1,12 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { MethodNotAllowedError, NotFoundError } from "#base/errors/index.ts";
-import type { Operation } from "#operations/define-operation.ts";
+import type { Operation } from "#operations/index.ts";
 import { answerOperation } from "./answer-operation.ts";
 import { answerProblem } from "./answer-problem.ts";
 import { answerStream } from "./answer-stream.ts";
 import type { Door } from "./door.ts";
 import { type Demand, identify } from "./identify.ts";
-import { bulkOperations } from "./limits.ts";
 
 /** A way in: what is below it is told to the 405. */
 export type Route = {
@@ -46,6 +45,9 @@ export function operationRoutes(door: Door): Route[] {
     ];
   });
 }
+
+/** Operations that take many documents in one JSON body: the configured limit holds for them, as for uploads. */
+const bulkOperations: ReadonlySet<string> = new Set(["documents.add", "documents.addBatch"]);
 
 function bodyLimitOf(door: Door, operation: Operation): number {
   const takesBulk = operation.http?.body === "multipart" || bulkOperations.has(operation.name);

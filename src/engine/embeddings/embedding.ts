@@ -40,7 +40,8 @@ export function readEmbedding(space: Space, stored: Uint8Array): Embedding {
     throw new SpaceInvalidError(
       `A stored vector has ${stored.byteLength} bytes; space ${space.name} needs ${space.dims * 4}.`,
     );
-  const values = new Float32Array(stored.slice().buffer);
+  // A copy: what a driver hands out may be a view of its own memory, and not aligned.
+  const values = new Float32Array(new Uint8Array(stored).buffer);
   const wrong = fault(space, values);
   if (wrong !== null) throw new SpaceInvalidError(`A stored vector of ${space.name} ${wrong}.`);
   return brand(space, values);

@@ -20,7 +20,10 @@ export type SpaceCounts = { readonly vectors: number; readonly collections: numb
 type EmbedOptions = { readonly kind: "query" | "passage"; readonly signal?: AbortSignal };
 
 export type Embeddings = {
-  /** The space of this id or name; the default space without one. Raises NotFoundError, or why its model cannot be opened. */
+  /**
+   * The space of this id or name; the default space without one. Raises NotFoundError, or why its model cannot be opened.
+   * An id needs no model: `default` is false until `list` or the default space was asked for.
+   */
   space(named?: string): Promise<Space>;
   list(): Promise<Space[]>;
   counts(space: Space): Promise<SpaceCounts>;
@@ -31,8 +34,8 @@ export type Embeddings = {
   embed(space: Space, texts: readonly string[], options: EmbedOptions): Promise<EmbeddedItem[]>;
   /** The exact share of each token pair in the cosine of two texts of a mean-pooled space. */
   pairs(space: Space, query: string, passage: string, signal?: AbortSignal): Promise<TokenPairs>;
-  /** The folder whose tokenizer counts this space's tokens. */
-  folderOf(space: Space): string;
+  /** The folder whose tokenizer counts this space's tokens. Raises as `embed` does when its model is not here. */
+  folderOf(space: Space): Promise<string>;
 };
 
 type Known = { space: Space; folder: string; model: OpenStaticModel };
@@ -66,9 +69,23 @@ export function createEmbeddings(dependencies: EmbeddingsDependencies): Embeddin
     for (const folder of folders) opened.push(await open(folder, folder === defaultFolder));
     return opened;
   };
-  const find = async (space: Space): Promise<Known> => {
-    for (const entry of known.values()) if (entry.space.id === space.id) return entry;
-    const entry = (await all()).find(({ space: { id } }) => id === space.id);
+  const opened = (named: string): Known | undefined =>
+    [...known.values()].find(({ space: { id, name } }) => id === named || name === named);
+  /** The space of this id or name with its model, opening all models once it is not among the open ones. */
+  const find = async (named: string): Promise<Known | undefined> => {
+    const before = opened(named);
+    if (before) return before;
+    const settled = await Promise.allSettled(
+      folders.map((folder) => open(folder, folder === defaultFolder)),
+    );
+    const found = opened(named);
+    // One broken model does not keep the others from being found; it may be the one that is looked for.
+    const broken = settled.find((one) => one.status === "rejected");
+    if (!found && broken) throw broken.reason;
+    return found;
+  };
+  const modelOf = async (space: Space): Promise<Known> => {
+    const entry = await find(space.id);
     if (entry) return entry;
     throw new NotFoundError(`The model of space "${space.name}" is not here any more.`);
   };
@@ -76,27 +93,24 @@ export function createEmbeddings(dependencies: EmbeddingsDependencies): Embeddin
   return {
     space: async (named) => {
       if (named === undefined) return (await open(defaultFolder, true)).space;
-      const stored = await findStored(database, named);
+      const before = opened(named);
+      if (before) return before.space;
       // A space whose model is gone is still a space: keyword search and lists go on; embedding says what is missing.
-      for (const entry of known.values())
-        if (entry.space.id === named || entry.space.name === named) return entry.space;
-      if (stored && named.startsWith("spc_")) return toSpace(stored, false);
-      const entry = (await all()).find(({ space }) => space.name === named || space.id === named);
+      const stored = await findStored(database, named);
+      if (stored) return toSpace(stored, false);
+      const entry = await find(named);
       if (entry) return entry.space;
       const valid = [...known.values()].map(({ space }) => space.name).join(", ");
       throw new NotFoundError(`There is no space "${named}". There are: ${valid}.`);
     },
     list: async () => (await all()).map(({ space }) => space),
     counts: (space) => countSpace(database, space),
-    embed: async (space, texts, options) => embed(dependencies, await find(space), texts, options),
+    embed: async (space, texts, options) => embed(dependencies, await modelOf(space), texts, options),
     pairs: async (space, query, passage, signal) => {
-      const { model } = await find(space);
+      const { model } = await modelOf(space);
       return model.explainPairs(query, passage, { signal });
     },
-    folderOf: (space) => {
-      for (const entry of known.values()) if (entry.space.id === space.id) return entry.folder;
-      throw new NotFoundError(`The model of space "${space.name}" is not open.`);
-    },
+    folderOf: async (space) => (await modelOf(space)).folder,
   };
 }
 

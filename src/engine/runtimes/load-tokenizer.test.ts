@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { Tokenizer } from "@huggingface/tokenizers";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { loadTokenizer } from "./index.ts";
+import { loadTokenizer } from "./load-tokenizer.ts";
 import { splitCamelCase } from "./split-camel-case.ts";
 import { createTokenizerSteps } from "./tokenizer-steps.ts";
 

@@ -1,4 +1,3 @@
-export { prepareDocument } from "./prepare-document.ts";
 export type { PreparedDocument } from "./prepare-document.ts";
 export { splitIdentifiers } from "./split-identifiers.ts";
 export { readFileSafely, walkFolder } from "./walk-folder.ts";

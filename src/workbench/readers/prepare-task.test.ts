@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "vitest";
 import { createWorkers } from "#base/workers/index.ts";
-import { loadTokenizer } from "#engine/runtimes/index.ts";
+import { openTokenizer } from "#engine/runtimes/index.ts";
 import type { PreparedDocument } from "./prepare-document.ts";
 
 const tokenizerFolder = fileURLToPath(
@@ -31,7 +31,7 @@ test("a worker prepares source code with the tokenizer of the shipped model", as
   const prepared = await prepare("chunk-code.ts", readFileSync(file));
   expect(prepared).toMatchObject({ format: "code", language: "typescript", fellBackToLines: null });
   expect(prepared.chunks.length).toBeGreaterThan(5);
-  const tokenizer = loadTokenizer(tokenizerFolder);
+  const tokenizer = await openTokenizer(tokenizerFolder);
   for (const chunk of prepared.chunks) {
     expect(chunk.tokens).toBe(tokenizer.count(chunk.embeddedText));
     expect(chunk.tokens).toBeLessThanOrEqual(limits.maxTokens);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { largestDocumentBytes, readDocument, type ReadResult } from "./read-document.ts";
+import { largestDocumentBytes } from "./document-limit.ts";
+import { readDocument, type ReadResult } from "./read-document.ts";
 
 function read(key: string, content: string | Uint8Array, mediaType?: string): ReadResult {
   const bytes = typeof content === "string" ? Buffer.from(content) : content;

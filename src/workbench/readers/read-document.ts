@@ -9,9 +9,7 @@ import { csvDelimiter, csvRows, jsonLines, type Span } from "./chunk-rows.ts";
 import { byteOrderMark, declaredCharset, decodeText } from "./decode-text.ts";
 import { binaryContent, detectFormat, type DetectedFormat, type Format } from "./detect-format.ts";
 import { readHtml } from "./read-html.ts";
-
-/** Largest file that is read, in bytes: a book of 1,000 pages has about 3 MB of text. */
-export const largestDocumentBytes = 10_000_000;
+import { largestDocumentBytes } from "./document-limit.ts";
 
 export type ReadInput = {
   readonly bytes: Uint8Array;

@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, realpath, rm, symlink, utimes, writeFile } from 
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { largestDocumentBytes } from "./read-document.ts";
+import { largestDocumentBytes } from "./document-limit.ts";
 import { readFileSafely, walkFolder, type WalkEntry, type WalkOptions } from "./walk-folder.ts";
 
 let root = "";

@@ -13,7 +13,7 @@ import {
   PathRefusedError,
   toCandorError,
 } from "#base/errors/index.ts";
-import { largestDocumentBytes } from "./read-document.ts";
+import { largestDocumentBytes } from "./document-limit.ts";
 import {
   createKeyFilter,
   ignoreFileNames,

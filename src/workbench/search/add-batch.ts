@@ -14,9 +14,10 @@ export type BatchInput = {
 type BatchItem = {
   index: number;
   key: string;
-  document: string;
+  /** Null when the document that an earlier attempt added is not there any more. */
+  document: string | null;
   outcome: Added["outcome"];
-  chunks: number;
+  chunks: number | null;
 };
 
 export type BatchResult = {
@@ -98,7 +99,7 @@ async function addedBefore(
   const { key } = toIncoming(document);
   const row = await documentOf(dependencies.database, collection, key, null);
   const outcome = reason === "replaced" || reason === "unchanged" ? reason : "added";
-  return { index, key, document: row?.id ?? "", outcome, chunks: row?.chunk_count ?? 0 };
+  return { index, key, document: row?.id ?? null, outcome, chunks: row?.chunk_count ?? null };
 }
 
 /** The same as `addDocument`, with the item's outcome in the transaction of its effect. */

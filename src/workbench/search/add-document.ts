@@ -26,6 +26,9 @@ export type Added = {
   chunks: number;
 };
 
+/** Longest key of a document, in UTF-16 characters. */
+const longestKey = 512;
+
 /** Largest metadata of a document, as JSON bytes. */
 const largestMetadata = 16 * 1024;
 
@@ -41,7 +44,7 @@ export function toIncoming(input: AddDocument): IncomingDocument {
       errors: [{ pointer: "/metadata", message: `at most ${largestMetadata} bytes` }],
     });
   const bytes = input.file?.bytes ?? new TextEncoder().encode((input.content ?? "").toWellFormed());
-  const key = input.key ?? input.file?.name ?? `text-${sha256(bytes).slice(0, 16)}`;
+  const key = input.key ?? nameOf(input.file) ?? `text-${sha256(bytes).slice(0, 16)}`;
   return {
     key,
     bytes,
@@ -52,6 +55,17 @@ export function toIncoming(input: AddDocument): IncomingDocument {
     root: null,
     modifiedMs: null,
   };
+}
+
+/** The name of a handed-in file, as its key; a form may carry anything there. */
+function nameOf(file: AddDocument["file"]): string | undefined {
+  if (file === undefined) return undefined;
+  if (file.name !== "" && file.name.length <= longestKey && !/\p{Cc}/u.test(file.name))
+    return file.name;
+  throw new InputInvalidError(
+    `The file's name cannot be its key: a key has 1 to ${longestKey} characters and no control characters. Give a key.`,
+    { errors: [{ pointer: "/key", message: "give a key" }] },
+  );
 }
 
 /** Adds one document, or replaces the one of its key; the same content again changes nothing. */
@@ -87,12 +101,21 @@ export function isSame(before: DocumentRow, incoming: IncomingDocument): boolean
   return (
     before.sha256 === sha256(incoming.bytes) &&
     (incoming.title === null || before.title === incoming.title) &&
-    (incoming.mediaType === null || before.media_type === incoming.mediaType) &&
+    (incoming.mediaType === null || readsTheSame(before.media_type, incoming.mediaType)) &&
     before.metadata === JSON.stringify(incoming.metadata)
   );
+}
+
+/** Whether the same bytes under this media type are the same text; one that names another charset is read again. */
+function readsTheSame(stored: string, mediaType: string): boolean {
+  const [type, ...parameters] = mediaType
+    .toLowerCase()
+    .split(";")
+    .map((part) => part.trim());
+  const isKnown = type === stored || type === "application/octet-stream";
+  return isKnown && parameters.every((part) => /^charset\s*=\s*"?utf-8"?$/.test(part));
 }
 
 function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
-

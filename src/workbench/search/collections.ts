@@ -1,3 +1,4 @@
+import type { Kysely } from "kysely";
 import type { Access, Principal } from "#base/access/index.ts";
 import {
   type CollectionRow,
@@ -5,11 +6,12 @@ import {
   type GrantLevel,
   newId,
   type Scope,
+  type Tables,
 } from "#base/database/index.ts";
 import { AlreadyExistsError, InputInvalidError, NotFoundError } from "#base/errors/index.ts";
 import type { Embeddings, Space } from "#engine/embeddings/index.ts";
 import { createKeywordTable, dropKeywordTable } from "./keyword-index.ts";
-import { dropUnusedVectors } from "./store-document.ts";
+import { countOwnVectors, dropUnusedVectors } from "./store-document.ts";
 
 /** Tokens of one chunk and of its overlap with the one before, unless the collection says otherwise. */
 const defaultChunking = { maxTokens: 384, overlapTokens: 48 };
@@ -71,7 +73,7 @@ export function createCollections(dependencies: Dependencies): Collections {
   const { database, embeddings, access } = dependencies;
   const view = async (row: CollectionRow, right: GrantLevel): Promise<Collection> => {
     const space = await embeddings.space(row.space_id);
-    return toCollection(row, space, right, await counts(database, row));
+    return toCollection(row, space, right, await counts(database.unscoped, row));
   };
   return {
     find: (named) => findCollection(database, named),
@@ -89,6 +91,13 @@ export function createCollections(dependencies: Dependencies): Collections {
     },
     view,
     update: async (row, change, right) => {
+      if (change.name === undefined && change.description === undefined)
+        throw new InputInvalidError("There is nothing to change: give a name or a description.", {
+          errors: [
+            { pointer: "/name", message: "give a name or a description" },
+            { pointer: "/description", message: "give a name or a description" },
+          ],
+        });
       const set = {
         ...(change.name === undefined ? {} : { name: change.name }),
         ...(change.description === undefined ? {} : { description: change.description }),
@@ -114,7 +123,8 @@ async function findCollection(database: Database, named: string): Promise<Collec
   const row = await database.unscoped
     .selectFrom("collections")
     .selectAll()
-    .where(named.startsWith("col_") ? "id" : "name", "=", named)
+    // Ids have capital letters and names have none: no name is an id.
+    .where((is) => is.or([is("id", "=", named), is("name", "=", named)]))
     .executeTakeFirst();
   if (!row) throw new NotFoundError(`There is no collection "${named}".`);
   return row;
@@ -187,20 +197,9 @@ async function deleteCollection(
   row: CollectionRow,
   dryRun: boolean,
 ): Promise<Deleted> {
-  const jobs = await database.unscoped
-    .selectFrom("jobs")
-    .select(({ fn }) => fn.countAll<number>().as("count"))
-    .where("target_id", "=", row.id)
-    .where("state", "in", ["queued", "running"])
-    .executeTakeFirstOrThrow();
-  const answered: Deleted = {
-    deleted: await counts(database, row),
-    dependents: [{ type: "job", count: Number(jobs.count) }],
-    dryRun,
-    undo: null,
-  };
-  if (dryRun) return answered;
+  if (dryRun) return whatGoes(database.unscoped, row, true);
   return database.write(async ({ tables, answer }) => {
+    const answered = await whatGoes(tables, row, false);
     const keys = await tables
       .selectFrom("chunks")
       .select("key")
@@ -210,7 +209,12 @@ async function deleteCollection(
     await tables.deleteFrom("chunks").where("collection_id", "=", row.id).execute();
     await tables.deleteFrom("documents").where("collection_id", "=", row.id).execute();
     await tables.deleteFrom("grants").where("collection_id", "=", row.id).execute();
-    await tables.deleteFrom("collections").where("id", "=", row.id).execute();
+    const { numDeletedRows } = await tables
+      .deleteFrom("collections")
+      .where("id", "=", row.id)
+      .executeTakeFirst();
+    if (numDeletedRows === 0n)
+      throw new NotFoundError(`There is no collection "${row.name}" any more.`);
     await dropUnusedVectors(
       tables,
       database,
@@ -221,14 +225,39 @@ async function deleteCollection(
   });
 }
 
+/** Counts what deleting a collection removes, in the transaction that removes it. */
+async function whatGoes(
+  tables: Kysely<Tables>,
+  row: CollectionRow,
+  dryRun: boolean,
+): Promise<Deleted> {
+  const jobs = await tables
+    .selectFrom("jobs")
+    .select(({ fn }) => fn.countAll<number>().as("count"))
+    .where("target_id", "=", row.id)
+    .where("state", "in", ["queued", "running"])
+    .executeTakeFirstOrThrow();
+  const owner = { column: "chunks.collection_id", id: row.id } as const;
+  const vectors = await countOwnVectors(tables, row.space_id, owner);
+  return {
+    deleted: { ...(await counts(tables, row)), vectors },
+    dependents: [{ type: "job", count: Number(jobs.count) }],
+    dryRun,
+    undo: null,
+  };
+}
+
 /** What a collection holds, counted now. */
-async function counts(database: Database, row: CollectionRow): Promise<Collection["counts"]> {
-  const documents = await database.unscoped
+async function counts(
+  tables: Kysely<Tables>,
+  row: CollectionRow,
+): Promise<Collection["counts"]> {
+  const documents = await tables
     .selectFrom("documents")
     .select(({ fn }) => [fn.countAll<number>().as("count"), fn.sum<number>("bytes").as("bytes")])
     .where("collection_id", "=", row.id)
     .executeTakeFirstOrThrow();
-  const chunks = await database.unscoped
+  const chunks = await tables
     .selectFrom("chunks")
     .leftJoin("vectors", (join) =>
       join.onRef("vectors.chunk_key", "=", "chunks.key").on("vectors.space_id", "=", row.space_id),

@@ -129,9 +129,10 @@ export function createSearch(dependencies: SearchDependencies): Search {
 function preparingPools(
   embeddings: Embeddings,
   { workers, settings }: SearchDependencies["machine"],
-): (space: Space) => WorkerPool {
+): (space: Space) => Promise<WorkerPool> {
   const pools = new Map<string, WorkerPool>();
-  return (space) => {
+  return async (space) => {
+    const tokenizerFolder = await embeddings.folderOf(space);
     const known = pools.get(space.id);
     if (known) return known;
     const pool = workers.pool({
@@ -140,7 +141,7 @@ function preparingPools(
       size: preparingThreads,
       memoryMegabytes: settings().workerMegabytes,
       idleMs: idleThreadMs,
-      openData: { tokenizerFolder: embeddings.folderOf(space) },
+      openData: { tokenizerFolder },
     });
     pools.set(space.id, pool);
     return pool;

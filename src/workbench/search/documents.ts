@@ -1,8 +1,9 @@
-import type { CollectionRow, Database, DocumentRow } from "#base/database/index.ts";
+import { type Kysely, sql } from "kysely";
+import type { CollectionRow, Database, DocumentRow, Tables } from "#base/database/index.ts";
 import { InputInvalidError, NotFoundError } from "#base/errors/index.ts";
 import type { Deleted } from "./collections.ts";
 import { freshness, type Freshness } from "./freshness.ts";
-import { removeDocument } from "./store-document.ts";
+import { countOwnVectors, removeDocument } from "./store-document.ts";
 import type { VectorIndex } from "./vector-index.ts";
 
 /** Where a passage stands: characters of the document's text, lines of the original file where it has lines. */
@@ -51,11 +52,10 @@ export function createDocuments(database: Database, vectors: VectorIndex): Docum
       .selectAll()
       .where("collection_id", "=", collection.id)
       .where((is) => is.or([is("id", "=", named), is("key", "=", named)]))
+      // A key may look like the id of another document: the id wins.
+      .orderBy(sql<boolean>`id = ${named}`, "desc")
       .executeTakeFirst();
-    if (!row)
-      throw new NotFoundError(
-        `There is no document "${named}" in collection "${collection.name}".`,
-      );
+    if (!row) throw notThere(collection, named);
     return row;
   };
   return {
@@ -92,27 +92,13 @@ export function createDocuments(database: Database, vectors: VectorIndex): Docum
       return { text: text.slice(from, to), from, to, characters: text.length };
     },
     delete: async (collection, named, dryRun) => {
-      const row = await find(collection, named);
-      const answered: Deleted = {
-        deleted: {
-          documents: 1,
-          chunks: row.chunk_count,
-          vectors: await ownVectors(database, collection, row.id),
-          bytes: row.bytes,
-        },
-        dependents: [],
-        dryRun,
-        undo: null,
-      };
-      if (dryRun) return answered;
-      const change = await database.write(async ({ tables, answer }) => {
-        const removed = await removeDocument(tables, database, collection, row.id);
-        if (!removed)
-          throw new NotFoundError(
-            `There is no document "${named}" in collection "${collection.name}" any more.`,
-          );
-        await answer(answered);
-        return removed;
+      const { id } = await find(collection, named);
+      if (dryRun) return whatGoes(database.unscoped, collection, { named, id }, true);
+      const { change, answered } = await database.write(async ({ tables, answer }) => {
+        const counted = await whatGoes(tables, collection, { named, id }, false);
+        const removed = await removeDocument(tables, database, collection, id);
+        if (!removed) throw notThere(collection, named);
+        return { change: removed, answered: await answer(counted) };
       });
       vectors.apply(collection.id, change);
       return answered;
@@ -120,31 +106,31 @@ export function createDocuments(database: Database, vectors: VectorIndex): Docum
   };
 }
 
-/** Vectors that no other document's chunks share, counted as the delete will find them. */
-async function ownVectors(
-  database: Database,
+/** Counts what deleting a document removes, in the transaction that removes it. */
+async function whatGoes(
+  tables: Kysely<Tables>,
   collection: CollectionRow,
-  document: string,
-): Promise<number> {
-  const { count } = await database.unscoped
-    .selectFrom("vectors")
-    .select(({ fn }) => fn.countAll<number>().as("count"))
-    .where("space_id", "=", collection.space_id)
-    .where("chunk_key", "in", (select) =>
-      select.selectFrom("chunks").select("key").where("document_id", "=", document),
-    )
-    .where(({ not, exists, selectFrom }) =>
-      not(
-        exists(
-          selectFrom("chunks")
-            .select("chunks.row")
-            .whereRef("chunks.key", "=", "vectors.chunk_key")
-            .where("chunks.document_id", "!=", document),
-        ),
-      ),
-    )
-    .executeTakeFirstOrThrow();
-  return Number(count);
+  { named, id }: { named: string; id: string },
+  dryRun: boolean,
+): Promise<Deleted> {
+  const row = await tables
+    .selectFrom("documents")
+    .select(["chunk_count", "bytes"])
+    .where("id", "=", id)
+    .executeTakeFirst();
+  if (!row) throw notThere(collection, named);
+  const owner = { column: "chunks.document_id", id } as const;
+  const vectors = await countOwnVectors(tables, collection.space_id, owner);
+  return {
+    deleted: { documents: 1, chunks: row.chunk_count, vectors, bytes: row.bytes },
+    dependents: [],
+    dryRun,
+    undo: null,
+  };
+}
+
+function notThere(collection: CollectionRow, named: string): Error {
+  return new NotFoundError(`There is no document "${named}" in collection "${collection.name}".`);
 }
 
 async function chunksOf(

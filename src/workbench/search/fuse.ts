@@ -14,7 +14,8 @@ export type Fused = Candidate & {
 /**
  * Weighted sum of min-max scaled scores over the query's candidates: w·minmax(cosine) + (1 − w)·minmax(bm25)
  * (convex combination; Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions for Hybrid Retrieval"). A candidate
- * that a leg did not rank has 0 there; equal scores scale to 1. Best first, ties by id.
+ * that a leg did not rank has 0 there; equal scores scale to 1. Best first, ties by id. With all weight on one leg the
+ * order is that leg's own, also of scores so close that scaling makes them equal.
  */
 export function fuse(candidates: readonly Candidate[], weight: number): Fused[] {
   const semantic = scaler(candidates.map((candidate) => candidate.semantic));
@@ -32,7 +33,10 @@ export function fuse(candidates: readonly Candidate[], weight: number): Fused[] 
       fused: weight * semanticScaled + (1 - weight) * keywordScaled,
     };
   });
-  return fused.sort((a, b) => b.fused - a.fused || compareIds(a.id, b.id));
+  const only = weight === 1 ? "semantic" : weight === 0 ? "keyword" : null;
+  const own = (entry: Fused) => (only && entry[only]) ?? -Infinity;
+  const compareOwn = (a: Fused, b: Fused) => (own(a) === own(b) ? 0 : own(b) > own(a) ? 1 : -1);
+  return fused.sort((a, b) => b.fused - a.fused || compareOwn(a, b) || compareIds(a.id, b.id));
 }
 
 /** Scales to 0…1 by the least and greatest given score; all equal scale to 1. */

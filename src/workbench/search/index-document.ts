@@ -1,5 +1,5 @@
 import type { CollectionRow, Database, DocumentRow, WriteHandle } from "#base/database/index.ts";
-import { EmbeddingInferenceError, KeyTakenError } from "#base/errors/index.ts";
+import { EmbeddingInferenceError } from "#base/errors/index.ts";
 import type { WorkerPool } from "#base/workers/index.ts";
 import {
   type Embedding,
@@ -9,7 +9,7 @@ import {
 } from "#engine/embeddings/index.ts";
 import type { PreparedDocument } from "#workbench/readers/index.ts";
 import type { ReadyDocument, Stored } from "./store-document.ts";
-import { storeDocument } from "./store-document.ts";
+import { keyTaken, storeDocument } from "./store-document.ts";
 import type { VectorIndex } from "./vector-index.ts";
 
 /** Texts embedded in one call: long enough to amortise the call, short enough that others get their turn. */
@@ -20,7 +20,7 @@ export type IndexDependencies = {
   embeddings: Embeddings;
   vectors: VectorIndex;
   /** The worker pool that reads and cuts documents for a space. */
-  preparing: (space: Space) => WorkerPool;
+  preparing: (space: Space) => Promise<WorkerPool>;
   limits: () => { timeoutMs: number; concurrency: number };
 };
 
@@ -44,7 +44,8 @@ export async function makeReady(
   signal: AbortSignal,
 ): Promise<ReadyDocument> {
   const space = await embeddings.space(collection.space_id);
-  const prepared = await preparing(space).run<PreparedDocument>(
+  const pool = await preparing(space);
+  const prepared = await pool.run<PreparedDocument>(
     "prepare",
     {
       bytes: incoming.bytes,
@@ -52,7 +53,7 @@ export async function makeReady(
       ...(incoming.mediaType === null ? {} : { mediaType: incoming.mediaType }),
       limits: { maxTokens: collection.max_tokens, overlapTokens: collection.overlap_tokens },
     },
-    { timeoutMs: limits().timeoutMs },
+    { timeoutMs: limits().timeoutMs, signal },
   );
   const { key, title, metadata, source, root, modifiedMs } = incoming;
   return {
@@ -93,6 +94,11 @@ async function embedChunks(
     );
     for (const [index, item] of items.entries()) {
       if ("error" in item) throw item.error;
+      if (item.truncated)
+        throw new EmbeddingInferenceError(
+          `A chunk has ${item.truncated.tokens} tokens with the prefix of ${space.name}, which reads ${item.truncated.limit}. Use a collection with smaller chunks.`,
+          { details: item.truncated },
+        );
       const key = batch[index]?.[0];
       if (key !== undefined) known.set(key, item.embedding);
     }
@@ -144,9 +150,6 @@ export async function documentOf(
     .where("key", "=", key)
     .executeTakeFirst();
   if (!row) return null;
-  if (row.root !== root)
-    throw new KeyTakenError(
-      `The key "${key}" belongs to ${row.root === null ? "a document added by hand" : `the folder ${row.root}`} in collection ${collection.name}.`,
-    );
+  if (row.root !== root) throw keyTaken(collection, key, row.root);
   return row;
 }

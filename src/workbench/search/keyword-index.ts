@@ -81,29 +81,49 @@ export function queryWords(query: string): string[] {
   return [...found];
 }
 
-/** Chooses the words that are looked up: not more than the limit, and in long queries over many chunks not the commonest. */
+/**
+ * English words that carry a question and not its subject. A small collection of notes may hold few of them, so that
+ * their rarity would outweigh the words that matter.
+ */
+const functionWords = new Set(
+  "a an and are as at be been by can could did do does for from had has have how i if in into is it its me my of on or our shall should so that the their them there these they this those to was we were what when where which while who whom whose why will with would you your".split(
+    " ",
+  ),
+);
+
+/**
+ * Chooses the words that are looked up: not more than the limit, no function words, and in long queries over many
+ * chunks not the commonest. A query of nothing but such words keeps them: it is still a query.
+ */
 export async function chooseWords(
   database: Database,
   collection: CollectionRow,
   query: string,
 ): Promise<QueryWord[]> {
-  const words = queryWords(query);
-  const chosen: QueryWord[] = words.map((word, index) => ({
+  const limited = queryWords(query).map((word, index): QueryWord => ({
     word,
     dropped: index >= longestQueryWords ? "too many" : null,
   }));
-  if (words.length <= longQueryWords) return chosen;
+  const words = dropWhere(limited, ({ word }) => functionWords.has(word));
+  const looked = words.filter(({ dropped }) => dropped === null);
+  if (looked.length <= longQueryWords) return words;
   const total = await countRows(database, collection.id);
-  if (total < dropCommonFrom) return chosen;
-  const marked: QueryWord[] = [];
-  for (const entry of chosen) {
-    const common =
-      entry.dropped === null &&
-      (await wordFrequency(database, collection.id, entry.word)) * 2 >= total;
-    marked.push(common ? { word: entry.word, dropped: "common" } : entry);
-  }
-  // A query of common words only is still a query.
-  return marked.some((entry) => entry.dropped === null) ? marked : chosen;
+  if (total < dropCommonFrom) return words;
+  const common = new Set<string>();
+  for (const { word } of looked)
+    if ((await wordFrequency(database, collection.id, word)) * 2 >= total) common.add(word);
+  return dropWhere(words, ({ word }) => common.has(word));
+}
+
+/** Marks the words that `condition` holds for as dropped, unless none would be left. */
+function dropWhere(
+  words: readonly QueryWord[],
+  condition: (entry: QueryWord) => boolean,
+): QueryWord[] {
+  const marked = words.map((entry): QueryWord =>
+    entry.dropped === null && condition(entry) ? { word: entry.word, dropped: "common" } : entry,
+  );
+  return marked.some(({ dropped }) => dropped === null) ? marked : [...words];
 }
 
 async function countRows(database: Database, collection: string): Promise<number> {

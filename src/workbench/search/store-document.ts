@@ -6,7 +6,7 @@ import {
   newId,
   type Tables,
 } from "#base/database/index.ts";
-import { NotFoundError } from "#base/errors/index.ts";
+import { KeyTakenError, NotFoundError } from "#base/errors/index.ts";
 import { type Embedding, embeddingBytes } from "#engine/embeddings/index.ts";
 import type { PreparedDocument } from "#workbench/readers/index.ts";
 import { addKeywords, removeKeywords } from "./keyword-index.ts";
@@ -48,13 +48,14 @@ export async function storeDocument(
   const generation = await nextGeneration(tables, collection);
   const before = await tables
     .selectFrom("documents")
-    .select(["id", "created_at"])
+    .select(["id", "created_at", "root"])
     .where("collection_id", "=", collection.id)
     .where("key", "=", ready.key)
     .executeTakeFirst();
   const replacedKeys: string[] = [];
   const removedRows: number[] = [];
   if (before) {
+    if (before.root !== ready.root) throw keyTaken(collection, ready.key, before.root);
     const removed = await removeChunks(tables, collection.id, before.id);
     replacedKeys.push(...removed.keys);
     removedRows.push(...removed.rows);
@@ -186,7 +187,13 @@ async function removeChunks(
   return { rows, keys: chunks.map(({ key }) => key) };
 }
 
-/** Vectors stay as long as any chunk has their key, in whatever collection. */
+/** The error for a key that another source owns: the documents of a folder belong to its sync. */
+export function keyTaken(collection: CollectionRow, key: string, root: string | null): Error {
+  const owner = root === null ? "a document added by hand" : `the folder ${root}`;
+  return new KeyTakenError(`The key "${key}" belongs to ${owner} in collection ${collection.name}.`);
+}
+
+/** A vector stays as long as any collection of its space has a chunk with its key. */
 export async function dropUnusedVectors(
   tables: Kysely<Tables>,
   database: Database,
@@ -200,12 +207,43 @@ export async function dropUnusedVectors(
       not(
         exists(
           selectFrom("chunks")
+            .innerJoin("collections", "collections.id", "chunks.collection_id")
             .select("chunks.row")
-            .whereRef("chunks.key", "=", "vectors.chunk_key"),
+            .whereRef("chunks.key", "=", "vectors.chunk_key")
+            .whereRef("collections.space_id", "=", "vectors.space_id"),
         ),
       ),
     )
     .execute();
+}
+
+/** How many vectors go with a document or a collection: those that no other chunk of the space needs. */
+export async function countOwnVectors(
+  tables: Kysely<Tables>,
+  space: string,
+  owner: { column: "chunks.document_id" | "chunks.collection_id"; id: string },
+): Promise<number> {
+  const { count } = await tables
+    .selectFrom("vectors")
+    .select(({ fn }) => fn.countAll<number>().as("count"))
+    .where("vectors.space_id", "=", space)
+    .where("vectors.chunk_key", "in", (select) =>
+      select.selectFrom("chunks").select("chunks.key").where(owner.column, "=", owner.id),
+    )
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom("chunks")
+            .innerJoin("collections", "collections.id", "chunks.collection_id")
+            .select("chunks.row")
+            .whereRef("chunks.key", "=", "vectors.chunk_key")
+            .whereRef("collections.space_id", "=", "vectors.space_id")
+            .where(owner.column, "!=", owner.id),
+        ),
+      ),
+    )
+    .executeTakeFirstOrThrow();
+  return Number(count);
 }
 
 function toRow(

@@ -40,6 +40,8 @@ type Sync = {
   seen: Set<string>;
   /** Folders that could not be read: what was indexed below them stays. */
   unread: string[];
+  /** Files of the counting walk; null when only failed ones are run again. */
+  total: number | null;
 };
 
 /** The job behind `collections.sync`: makes a collection hold what a folder holds, one transaction per file. */
@@ -59,6 +61,7 @@ export function syncJob(
         collection,
         seen: new Set(),
         unread: [],
+        total: null,
         result: {
           added: 0,
           replaced: 0,
@@ -89,7 +92,8 @@ async function checkRoot(root: string): Promise<void> {
 }
 
 /** A first walk counts, so that progress and time left are of the work itself. */
-async function countFiles({ context }: Sync): Promise<void> {
+async function countFiles(sync: Sync): Promise<void> {
+  const { context } = sync;
   context.enter("counting");
   if (context.only) {
     context.enter("indexing");
@@ -100,6 +104,7 @@ async function countFiles({ context }: Sync): Promise<void> {
     if (context.signal.aborted) return;
     total += 1;
   }
+  sync.total = total;
   context.expect(total);
   context.enter("indexing");
 }
@@ -121,7 +126,7 @@ async function indexFiles(sync: Sync): Promise<void> {
   for await (const entry of walk(context)) {
     if (context.signal.aborted || fatal) break;
     if (entry.kind !== "failed" || !entry.directory) sync.seen.add(entry.key);
-    if (context.only && !context.only.has(entry.key)) continue;
+    if (context.only && !isWanted(context.only, entry.key)) continue;
     const work = handle(sync, entry).catch((thrown: unknown) => {
       fatal ??= toCandorError(thrown);
     });
@@ -131,6 +136,13 @@ async function indexFiles(sync: Sync): Promise<void> {
   }
   await Promise.all(working);
   if (fatal) throw fatal;
+}
+
+/** Whether a retry is about this file: it failed itself, or a folder above it could not be read. */
+function isWanted(only: ReadonlySet<string>, key: string): boolean {
+  for (let end = key.length; end > 0; end = key.lastIndexOf("/", end - 1))
+    if (only.has(key.slice(0, end))) return true;
+  return false;
 }
 
 type Entry = ReturnType<typeof walkFolder> extends AsyncGenerator<infer Item> ? Item : never;
@@ -143,6 +155,10 @@ async function handle(sync: Sync, entry: Entry): Promise<void> {
       return;
     case "failed":
       if (entry.directory) sync.unread.push(entry.key);
+      else if (entry.error.code === "file_missing") {
+        await skip(sync, entry.key, "deleted meanwhile");
+        return;
+      }
       await context.fail(entry.key, entry.error);
       result.failed += 1;
       return;
@@ -196,7 +212,17 @@ async function syncFile(
   const before = await documentOf(dependencies.database, collection, key, root);
   const hash = createHash("sha256").update(bytes).digest("hex");
   if (before?.sha256 === hash) {
-    await context.finish(key, { outcome: "done", reason: "unchanged" }, async () => {});
+    const modified = Math.trunc(modifiedMs);
+    await context.finish(key, { outcome: "done", reason: "unchanged" }, async ({ tables }) => {
+      // Touched but the same: from its new time on it counts as current again without being read.
+      if (before.modified_ms !== modified)
+        await tables
+          .updateTable("documents")
+          .set({ modified_ms: modified })
+          .where("id", "=", before.id)
+          .where("sha256", "=", hash)
+          .execute();
+    });
     listLineWindows(result, key, before.fell_back);
     return "unchanged";
   }
@@ -239,12 +265,16 @@ async function removeGone(sync: Sync): Promise<void> {
     .where("collection_id", "=", collection.id)
     .where("root", "=", context.input.root)
     .execute();
-  for (const { id, key } of rows) {
+  const gone = rows.filter(
+    ({ key }) => !sync.seen.has(key) && !sync.unread.some((folder) => isBelow(key, folder)),
+  );
+  if (sync.total !== null) context.expect(sync.total + gone.length);
+  for (const { id, key } of gone) {
     if (context.signal.aborted) return;
-    const kept = sync.seen.has(key) || sync.unread.some((folder) => isBelow(key, folder));
-    if (kept) continue;
-    const change = await context.finish(key, { outcome: "done", reason: "removed" }, ({ tables }) =>
-      removeDocument(tables, database, collection, id),
+    const change = await context.finish(
+      `${key} (removed)`,
+      { outcome: "done", reason: "removed" },
+      ({ tables }) => removeDocument(tables, database, collection, id),
     );
     if (change) vectors.apply(collection.id, change);
     result.removed += 1;

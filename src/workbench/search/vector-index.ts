@@ -23,6 +23,8 @@ export type ContentChange = {
 
 type Loaded = {
   generation: number;
+  /** Changes that came before the one that they follow on, by generation. */
+  early: Map<number, ContentChange>;
   space: string;
   dims: number;
   /** How many places are in use; removed ones have an empty id until they are packed away. */
@@ -57,19 +59,6 @@ export type VectorIndex = {
  */
 export function createVectorIndex(database: Database): VectorIndex {
   const loaded = new Map<string, Promise<Loaded>>();
-  const missed = new Map<string, ContentChange[]>();
-
-  const load = async (collection: string, space: Space): Promise<Loaded> => {
-    const changes: ContentChange[] = [];
-    missed.set(collection, changes);
-    try {
-      const held = await readVectors(database, collection, space);
-      for (const change of changes) follow(held, change);
-      return held;
-    } finally {
-      missed.delete(collection);
-    }
-  };
 
   const current = async (collection: CollectionRow, space: Space): Promise<Loaded> => {
     for (;;) {
@@ -84,14 +73,18 @@ export function createVectorIndex(database: Database): VectorIndex {
         if (loaded.get(collection.id) === kept) loaded.delete(collection.id);
         continue;
       }
-      const reading = load(collection.id, space);
+      const reading = readVectors(database, collection.id, space);
       loaded.set(collection.id, reading);
-      reading.catch(() => loaded.delete(collection.id));
       for (const oldest of loaded.keys()) {
         if (loaded.size <= collectionsInMemory) break;
         loaded.delete(oldest);
       }
-      return reading;
+      try {
+        return await reading;
+      } catch (thrown) {
+        if (loaded.get(collection.id) === reading) loaded.delete(collection.id);
+        throw thrown;
+      }
     }
   };
 
@@ -105,12 +98,13 @@ export function createVectorIndex(database: Database): VectorIndex {
       return scanLoaded(held, query, limit, documents);
     },
     apply: (collection, change) => {
-      missed.get(collection)?.push(change);
+      // While the rows are being read the change waits, and follows what they showed.
       const kept = loaded.get(collection);
       if (!kept) return;
       void kept.then(
         (held) => follow(held, change),
-        () => loaded.delete(collection),
+        // The search that reads them is told; there is nothing that could follow.
+        () => undefined,
       );
     },
     forget: (collection) => {
@@ -149,6 +143,7 @@ async function readVectors(database: Database, collection: string, space: Space)
 function emptyIndex(space: Pick<Space, "id" | "dims">, generation: number): Loaded {
   return {
     generation,
+    early: new Map(),
     space: space.id,
     dims: space.dims,
     count: 0,
@@ -161,8 +156,26 @@ function emptyIndex(space: Pick<Space, "id" | "dims">, generation: number): Load
   };
 }
 
-/** Applies a change; applying one that the rows already showed changes nothing. */
+/**
+ * Takes up a change in the order of generations: one that the rows already showed is passed over, one that came too
+ * early waits for those before it. While one is missing the generation stays behind, and the next search reads again.
+ */
 function follow(held: Loaded, change: ContentChange): void {
+  if (change.generation <= held.generation) return;
+  held.early.set(change.generation, change);
+  for (
+    let next = held.early.get(held.generation + 1);
+    next !== undefined;
+    next = held.early.get(held.generation + 1)
+  ) {
+    held.early.delete(next.generation);
+    held.generation = next.generation;
+    takeUp(held, next);
+  }
+  if (held.removed > 1000 && held.removed * 5 > held.count) pack(held);
+}
+
+function takeUp(held: Loaded, change: ContentChange): void {
   for (const row of change.removedRows) {
     const place = held.places.get(row);
     if (place === undefined) continue;
@@ -171,8 +184,6 @@ function follow(held: Loaded, change: ContentChange): void {
     held.removed += 1;
   }
   for (const entry of change.added) append(held, entry);
-  held.generation = Math.max(held.generation, change.generation);
-  if (held.removed > 1000 && held.removed * 5 > held.count) pack(held);
 }
 
 function append(held: Loaded, entry: ContentChange["added"][number]): void {
@@ -196,6 +207,7 @@ function append(held: Loaded, entry: ContentChange["added"][number]): void {
 function pack(held: Loaded): void {
   const { dims, ids, rows, documents, values } = held;
   const packed = emptyIndex({ id: held.space, dims }, held.generation);
+  packed.early = held.early;
   packed.values = new Float32Array((held.count - held.removed) * dims);
   for (let place = 0; place < held.count; place += 1) {
     if (ids[place] === "") continue;

@@ -33,10 +33,17 @@ async function offerCollections() {
     const page = await callApi("GET", `/api/v1/collections?limit=100${position}`);
     for (const { id, name, counts } of page.items)
       find("collection").append(
-        element("option", { value: id }, `${name} (${counts.documents} documents)`),
+        element(
+          "option",
+          { value: id },
+          `${name} (${counted(counts.documents, "document", "documents")})`,
+        ),
       );
     cursor = page.nextCursor;
   } while (cursor !== null);
+  if (find("collection").options.length === 1)
+    find("status").textContent =
+      "There is no collection yet: `candor index PATH --collection NAME` makes one.";
 }
 
 async function search(input, cursor) {
@@ -54,6 +61,8 @@ async function search(input, cursor) {
     if (cursor === null) find("hits").replaceChildren();
     show(input, found);
   } catch (thrown) {
+    // Hits of an earlier search below a problem would look like its answer.
+    if (cursor === null) clearHits();
     find("status").textContent = "";
     showFailure(thrown);
   } finally {
@@ -77,8 +86,10 @@ function show(input, found) {
     ({ name, state, candidates, reason }) =>
       `${name} ${state === "run" ? `${candidates} candidates` : state}${reason ? ` (${reason})` : ""}`,
   );
+  const hits = count === 0 ? "No hits" : counted(count, "hit", "hits");
+  const within = `${counted(documents, "document", "documents")} of ${counted(collections, "collection", "collections")}`;
   find("status").textContent =
-    `${count === 0 ? "No hits" : `${count} ${count === 1 ? "hit" : "hits"}`} in ${documents} documents of ${collections} collections, ${Math.round(found.tookMs)} ms · ${legs.join(" · ")}`;
+    `${hits} in ${within}, ${Math.round(found.tookMs)} ms · ${legs.join(" · ")}`;
 }
 
 function hitItem(hit) {
@@ -124,6 +135,17 @@ function freshness({ state, indexedAt }) {
     `${words[state]}, indexed `,
     time,
   );
+}
+
+function clearHits() {
+  find("hits").replaceChildren();
+  find("notices").replaceChildren();
+  find("notices").hidden = true;
+  find("more").hidden = true;
+}
+
+function counted(count, one, many) {
+  return `${count} ${count === 1 ? one : many}`;
 }
 
 function clearFailure() {
