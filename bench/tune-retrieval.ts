@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { CollectionRow } from "#base/database/index.ts";
 import { type Embedding, readEmbedding, type Space } from "#engine/embeddings/index.ts";
 // The parts of a query by themselves, so that constants can be tried that no door offers.
 import { type Candidate, fuse } from "#workbench/search/fuse.ts";
-import { keywordColumns, queryWords } from "#workbench/search/keyword-index.ts";
+import { chooseWords, keywordColumns } from "#workbench/search/keyword-index.ts";
 import type { OpenApp } from "#app";
 import { type LabelledQuery, type LabelledSet, readLabelledSet } from "./labelled-sets.ts";
 import type { Measured } from "./measurement.ts";
@@ -93,6 +94,7 @@ async function scoreColumns(
     .filter(({ split }) => split === "development")
     .slice(0, bench.size(Infinity, 30));
   const chunks = await readChunks(app, collection.id, space);
+  const expressions = await expressionsOf(app, collection, queries);
   const cosines = await cosinesOf(app, space, queries, chunks);
   const store = new DatabaseSync(join(app.home.home, "candor.sqlite"), { readOnly: true });
   try {
@@ -102,8 +104,12 @@ async function scoreColumns(
         `select rowid as row, -bm25(${table}, ${choice.join(", ")}) as score from ${table} where ${table} match ?`,
       );
       const totals = legWeights.map((): number[] => []);
-      for (const [index, { query, grades }] of queries.entries()) {
-        const candidates = candidatesOf(chunks, cosines[index] ?? [], matchWords(match, query));
+      for (const [index, { grades }] of queries.entries()) {
+        const candidates = candidatesOf(
+          chunks,
+          cosines[index] ?? [],
+          matchWords(match, expressions[index] ?? ""),
+        );
         for (const [place, weight] of legWeights.entries())
           totals[place]?.push(scoreRanking(rankFiles(chunks, candidates, weight), grades).ndcg);
       }
@@ -148,9 +154,23 @@ async function cosinesOf(
   });
 }
 
-function matchWords(match: StatementSync, query: string): Map<number, number> {
-  const words = queryWords(query).map((word) => `"${word}"`);
-  const found = words.length === 0 ? [] : match.all(words.join(" OR "));
+/** What the product looks up for each query, as one FTS5 expression; empty without any word. */
+async function expressionsOf(
+  app: OpenApp,
+  collection: CollectionRow,
+  queries: readonly LabelledQuery[],
+): Promise<string[]> {
+  const expressions: string[] = [];
+  for (const { query } of queries) {
+    const words = await chooseWords(app.database, collection, query);
+    const looked = words.filter(({ dropped }) => dropped === null);
+    expressions.push(looked.map(({ word }) => `"${word}"`).join(" OR "));
+  }
+  return expressions;
+}
+
+function matchWords(match: StatementSync, expression: string): Map<number, number> {
+  const found = expression === "" ? [] : match.all(expression);
   return new Map(found.map(({ row, score }) => [Number(row), Number(score)]));
 }
 

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { renderConfigurationReference } from "#base/config/index.ts";
 import { operations } from "#operations/index.ts";
-import { renderCliReference } from "../src/doors/cli/reference.ts";
+import { renderCliReference } from "#doors/cli/index.ts";
 import { renderErrors } from "./render-errors.ts";
 import { renderHttp } from "./render-http.ts";
 

@@ -3,11 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { z } from "zod";
-import type { OpenApp } from "#app";
 import { localPrincipal, type Principal } from "#base/access/index.ts";
 import { idempotencyKeptMs } from "#base/database/index.ts";
 import { toCandorError } from "#base/errors/index.ts";
-import { openTestApp } from "../../test/fixtures/rooms/open-test-app.ts";
+import { type OpenApp, openAppOver } from "../../test/fixtures/rooms/open-app-over.ts";
 import { defineOperation, type App, type Operation } from "./define-operation.ts";
 import { operations } from "./index.ts";
 import { runOperation } from "./run-operation.ts";
@@ -16,7 +15,7 @@ let app: OpenApp;
 let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "candor-test-"));
-  app = await openTestApp(folder);
+  app = await openAppOver(folder);
 });
 afterAll(async () => {
   await app.close();

@@ -2,10 +2,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { OpenApp } from "#app";
 import { localPrincipal } from "#base/access/index.ts";
 import { FileUnreadableError } from "#base/errors/index.ts";
-import { openTestApp } from "../../test/fixtures/rooms/open-test-app.ts";
+import { type OpenApp, openAppOver } from "../../test/fixtures/rooms/open-app-over.ts";
 import { operations } from "./index.ts";
 import { runOperation } from "./run-operation.ts";
 
@@ -13,7 +12,7 @@ let app: OpenApp;
 let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "candor-test-"));
-  app = await openTestApp(folder);
+  app = await openAppOver(folder);
 });
 afterAll(async () => {
   await app.close();

@@ -3,10 +3,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import type { OpenApp } from "#app";
 import { localPrincipal, type Principal } from "#base/access/index.ts";
-import { ConflictError, NotAvailableError, toCandorError } from "#base/errors/index.ts";
-import { openTestApp } from "../../test/fixtures/rooms/open-test-app.ts";
+import { ConflictError, KeyTakenError, toCandorError } from "#base/errors/index.ts";
+import { type OpenApp, openAppOver } from "../../test/fixtures/rooms/open-app-over.ts";
 import { defineOperation, type Operation } from "./define-operation.ts";
 import { problemOf, runOperation, streamOperation } from "./run-operation.ts";
 
@@ -14,7 +13,7 @@ let app: OpenApp;
 let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "candor-test-"));
-  app = await openTestApp(folder);
+  app = await openAppOver(folder);
 });
 afterAll(async () => {
   await app.close();
@@ -148,7 +147,7 @@ describe("runOperation", () => {
           ),
         )
       )?.code;
-    expect(await kept(new NotAvailableError("no"))).toBe("not_available");
+    expect(await kept(new KeyTakenError("no"))).toBe("key_taken");
     expect(await kept(new ConflictError("no"))).toBeUndefined();
     const denied = await raised(
       runOperation(

@@ -1,8 +1,9 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { afterAll } from "vitest";
 
 const program = fileURLToPath(new URL("../../bin/candor.js", import.meta.url));
 
@@ -25,7 +26,14 @@ export function startCandor(
 ): Running {
   const child = spawn(process.execPath, [program, ...words], {
     cwd: home,
-    env: { PATH: process.env["PATH"], HOME: home, CANDOR_HOME: join(home, "data"), ...environment },
+    env: {
+      PATH: process.env["PATH"],
+      HOME: home,
+      CANDOR_HOME: join(home, "data"),
+      // Compiled code is shared by all tests: a home of its own would compile everything anew.
+      XDG_CACHE_HOME: join(tmpdir(), "candor-test-cache"),
+      ...environment,
+    },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const texts = { stdout: "", stderr: "" };
@@ -67,9 +75,16 @@ export function runCandor(
 }
 
 /** A new folder for a data directory and files; the data directory is `data` in it. */
-export function makeHome(): Promise<string> {
-  return mkdtemp(join(tmpdir(), "candor-cli-"));
+export async function makeHome(): Promise<string> {
+  const home = await mkdtemp(join(tmpdir(), "candor-cli-"));
+  homes.push(home);
+  return home;
 }
+
+const homes: string[] = [];
+afterAll(async () => {
+  for (const home of homes) await rm(home, { recursive: true, force: true, maxRetries: 3 });
+});
 
 /** Writes files below `folder` by their relative paths. */
 export async function writeFiles(

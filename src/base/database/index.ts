@@ -11,6 +11,7 @@ export type {
 } from "./tables.ts";
 export { idempotencyKeptMs, withIdempotency } from "./idempotency.ts";
 export type { IdempotentRequest } from "./idempotency.ts";
+export { findRuntimeFault } from "./check-runtime.ts";
 export { newId } from "./new-id.ts";
 export { ownDataDirectory } from "./own-data-directory.ts";
 export { openSqlite } from "./sqlite.ts";

@@ -5,9 +5,11 @@ import { Kysely, sql } from "kysely";
 import {
   DatabaseUnavailableError,
   MigrationFailedError,
+  RuntimeTooOldError,
   SchemaTooNewError,
 } from "#base/errors/index.ts";
 import type { Database, DatabaseFault, Scope, WriteHandle } from "./database.ts";
+import { findRuntimeFault } from "./check-runtime.ts";
 import { resultCode, toDatabaseError } from "./driver-errors.ts";
 import { createGroupCommit } from "./group-commit.ts";
 import {
@@ -33,6 +35,12 @@ export type OpenOptions = {
 
 /** Opens or creates the SQLite store: migrates it forward after a backup copy, refuses one that is newer than this program. */
 export async function openSqlite({ path, backups, onFault }: OpenOptions): Promise<Database> {
+  const { node, sqlite: engine = "unknown" } = process.versions;
+  const unsound = findRuntimeFault({ node, sqlite: engine });
+  if (unsound !== null)
+    throw new RuntimeTooOldError(unsound, {
+      nextStep: { text: "Run Candor with Node 24.15 or newer; `npm install` brings one along." },
+    });
   const writer = openConnection(path, false);
   try {
     await migrate(writer, path, backups);

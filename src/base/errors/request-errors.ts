@@ -85,13 +85,6 @@ export const ConflictError = line(
   "Another change came in between",
   "Read the current state and try again.",
 );
-export const NotAvailableError = line(
-  "NotAvailableError",
-  "not_available",
-  [501, "low", "business_logic", "final"],
-  "This build does not have that",
-  "The message names what is missing. Nothing was done in its place.",
-);
 export const CancelledError = line(
   "CancelledError",
   "cancelled",
@@ -148,7 +141,7 @@ export const SignInTokenInvalidError = line(
   "sign_in_token_invalid",
   [401, "medium", "authentication", "final"],
   "The sign-in link is not valid",
-  "Links work once and for ten minutes. `candor serve` prints a new one at each start.",
+  "Links work once and for a limited time (`security.signInMinutes`). `candor serve` prints a new one at each start.",
 );
 export const PermissionDeniedError = line(
   "PermissionDeniedError",

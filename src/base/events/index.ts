@@ -1,2 +1,2 @@
-export { createEventBus } from "./event-bus.ts";
 export type { ChannelEvent, EventBus } from "./event-bus.ts";
+export { createEventBus } from "./in-process-event-bus.ts";

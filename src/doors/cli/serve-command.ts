@@ -13,7 +13,7 @@ const closeMs = 10_000;
 /** `candor serve`: the server of the data directory, until it is told to end. */
 export const serveCommand: CliCommand = {
   words: ["serve"],
-  summary: "Run the server: the API and the studio on one address, until Ctrl-C",
+  summary: "Run the server: the API and its pages on one address, until Ctrl-C",
   parameters: [
     parameter("port", "Port to listen on, 0 for any free one (CANDOR_PORT, else 7340)", {
       kind: "number",
@@ -53,13 +53,17 @@ async function runServe(context: Context, typed: Typed): Promise<Exit> {
       `The link works once and for ${configuration.config.security.signInMinutes} minutes. The data is in ${storage.home}, the log in its folder logs. Ctrl-C ends the server.`,
     );
   }
-  await aborted(context.interrupts.signal);
-  err.line("ending; a second signal ends at once");
+  const crash = firstCrash();
+  const crashed = await Promise.race([aborted(context.interrupts.signal), crash]);
+  if (crashed) {
+    const ledgerId = await served.app.ledger.record(crashed.thrown, { operation: "serve" });
+    err.line(`a fault that nothing caught is in the ledger as ${ledgerId}; ending`);
+  } else err.line("ending; a second signal ends at once");
   const ended = await Promise.race([
     served.close().then(() => true),
     delay(closeMs, false, { ref: false }),
   ]);
-  if (ended) return "ok";
+  if (ended) return crashed ? "failed" : "ok";
   err.line(`not everything ended within ${closeMs / 1000} s; leaving now`);
   process.exit(1);
 }
@@ -84,9 +88,17 @@ async function named<T>(home: string, open: () => Promise<T>): Promise<T> {
   }
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
+function aborted(signal: AbortSignal): Promise<null> {
   return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
+    if (signal.aborted) resolve(null);
+    else signal.addEventListener("abort", () => resolve(null), { once: true });
+  });
+}
+
+/** The first error that nothing caught: after it the state is not to be trusted, so the server records it and ends. */
+function firstCrash(): Promise<{ thrown: unknown }> {
+  return new Promise((resolve) => {
+    process.on("uncaughtException", (thrown) => resolve({ thrown }));
+    process.on("unhandledRejection", (thrown) => resolve({ thrown }));
   });
 }

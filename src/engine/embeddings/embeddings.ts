@@ -105,7 +105,8 @@ export function createEmbeddings(dependencies: EmbeddingsDependencies): Embeddin
     },
     list: async () => (await all()).map(({ space }) => space),
     counts: (space) => countSpace(database, space),
-    embed: async (space, texts, options) => embed(dependencies, await modelOf(space), texts, options),
+    embed: async (space, texts, options) =>
+      embed(dependencies, await modelOf(space), texts, options),
     pairs: async (space, query, passage, signal) => {
       const { model } = await modelOf(space);
       return model.explainPairs(query, passage, { signal });

@@ -27,7 +27,12 @@ const filterSchema: z.ZodType<FilterInput> = z.lazy(() =>
 
 /** Fields that `search.query` and `search.explain` share. */
 export const queryFields = {
-  query: z.string().min(1).max(2000).describe("What you look for, in words or as a question"),
+  query: z
+    .string()
+    .min(1)
+    .max(2000)
+    .regex(/\S/u, "has something beside blanks")
+    .describe("What you look for, in words or as a question"),
   collections: z
     .array(z.string().min(1).max(200))
     .min(1)

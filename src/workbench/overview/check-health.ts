@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { findRuntimeFault } from "#base/database/index.ts";
 import { type DataDirectory, diskSpace, writeAtomically } from "#base/files/index.ts";
 import type { Jobs } from "#base/jobs/index.ts";
 import type { OverviewDependencies } from "./create-overview.ts";
@@ -15,9 +16,6 @@ const failedBelowBytes = 50_000_000;
 const nearLimitMs = 5_000;
 const modelLimitMs = 15_000;
 
-/** Older ones carry a SQLite that can corrupt a write-ahead log (fixed in SQLite 3.51.3). */
-const oldestNode = [24, 15] as const;
-
 /** The probes of every part that exists, in the order in which they are shown. */
 export function healthProbes(dependencies: OverviewDependencies): HealthProbe[] {
   const { directory, state, models, telemetry } = dependencies;
@@ -28,7 +26,7 @@ export function healthProbes(dependencies: OverviewDependencies): HealthProbe[] 
     probe,
   });
   return [
-    near("node", async () => checkNode(process.versions.node)),
+    near("node", async () => checkNode()),
     near("configuration", async () => checkConfiguration(dependencies)),
     near("dataDirectory", () => checkDataDirectory(directory)),
     near("disk", async () => judgeDisk((await diskSpace(directory.home)).freeBytes)),
@@ -52,15 +50,14 @@ export function healthProbes(dependencies: OverviewDependencies): HealthProbe[] 
   ];
 }
 
-export function checkNode(version: string): Finding {
-  const [major = 0, minor = 0] = version.split(".").map(Number);
-  const [oldestMajor, oldestMinor] = oldestNode;
-  if (major > oldestMajor || (major === oldestMajor && minor >= oldestMinor))
-    return { state: "ok", detail: `Node ${version}` };
+function checkNode(): Finding {
+  const { node, sqlite = "unknown" } = process.versions;
+  const fault = findRuntimeFault({ node, sqlite });
+  if (fault === null) return { state: "ok", detail: `Node ${node} with SQLite ${sqlite}` };
   return {
     state: "failed",
-    detail: `Node ${version} is older than ${oldestNode.join(".")}: its SQLite can corrupt a write-ahead log`,
-    nextStep: { text: `Run Candor with Node ${oldestNode.join(".")} or newer.` },
+    detail: fault,
+    nextStep: { text: "Run Candor with Node 24.15 or newer." },
   };
 }
 

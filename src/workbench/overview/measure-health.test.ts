@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { DiskFullError } from "#base/errors/index.ts";
-import { checkNode, judgeDisk } from "./check-health.ts";
+import { judgeDisk } from "./check-health.ts";
 import { type HealthProbe, measureHealth, worstOf } from "./measure-health.ts";
 
 const probe = (
@@ -70,12 +70,5 @@ describe("judging", () => {
     });
     expect(judgeDisk(50_000_000).state).toBe("degraded");
     expect(judgeDisk(49_999_999).state).toBe("failed");
-  });
-
-  it("Node by the SQLite it carries", () => {
-    for (const version of ["24.15.0", "24.21.0", "25.0.0", "30.1.2"])
-      expect(checkNode(version).state).toBe("ok");
-    for (const version of ["24.14.1", "22.30.0", "20.0.0"])
-      expect(checkNode(version).state).toBe("failed");
   });
 });

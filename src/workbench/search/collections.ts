@@ -53,7 +53,7 @@ type Dependencies = { database: Database; access: Access; embeddings: Embeddings
 
 export type Collections = {
   /** The collection of this id or name, whoever owns it: callers check the right. Raises NotFoundError. */
-  find(named: string): Promise<CollectionRow>;
+  readonly find: (named: string) => Promise<CollectionRow>;
   create(principal: Principal, wanted: CreateCollection): Promise<Collection>;
   list(
     principal: Principal,
@@ -248,10 +248,7 @@ async function whatGoes(
 }
 
 /** What a collection holds, counted now. */
-async function counts(
-  tables: Kysely<Tables>,
-  row: CollectionRow,
-): Promise<Collection["counts"]> {
+async function counts(tables: Kysely<Tables>, row: CollectionRow): Promise<Collection["counts"]> {
   const documents = await tables
     .selectFrom("documents")
     .select(({ fn }) => [fn.countAll<number>().as("count"), fn.sum<number>("bytes").as("bytes")])

@@ -2,7 +2,12 @@ import { realpath, stat } from "node:fs/promises";
 import { isAbsolute, relative, resolve, sep } from "node:path";
 import type { Access, Principal } from "#base/access/index.ts";
 import type { CollectionRow, Scope } from "#base/database/index.ts";
-import { FileMissingError, InputInvalidError, type Notice, PathRefusedError } from "#base/errors/index.ts";
+import {
+  FileMissingError,
+  InputInvalidError,
+  type Notice,
+  PathRefusedError,
+} from "#base/errors/index.ts";
 import type { Job, Jobs } from "#base/jobs/index.ts";
 import type { Ledger } from "#base/ledger/index.ts";
 import type { Embeddings, Space } from "#engine/embeddings/index.ts";

@@ -1,9 +1,16 @@
 import type { ChunkRow, CollectionRow, Scope } from "#base/database/index.ts";
-import { type Notice, NotFoundError } from "#base/errors/index.ts";
+import { InputInvalidError, type Notice, NotFoundError } from "#base/errors/index.ts";
 import { cosine, readEmbedding } from "#engine/embeddings/index.ts";
-import { fuse } from "./fuse.ts";
 import { chooseWords, explainKeywords, type TermShare } from "./keyword-index.ts";
-import { type Hit, type QueryDependencies, rank, type SearchMode } from "./query.ts";
+import {
+  chooseCollections,
+  type Hit,
+  type QueryDependencies,
+  readableCollections,
+  type SearchMode,
+  weightOf,
+} from "./query.ts";
+import { rank } from "./rank.ts";
 
 export type PairShare = {
   query: { text: string; from: number; to: number };
@@ -43,23 +50,21 @@ export async function explainHit(
 ): Promise<Explanation> {
   const { database, embeddings } = dependencies;
   const chunk = await findChunk(dependencies, scope, asked.chunk);
-  const collection = await database.unscoped
-    .selectFrom("collections")
-    .selectAll()
-    .where("id", "=", chunk.collection_id)
-    .executeTakeFirstOrThrow();
+  const readable = await readableCollections(database, scope);
+  const collection = readable.find(({ id }) => id === chunk.collection_id);
+  if (!collection) throw noChunk(asked.chunk);
   const space = await embeddings.space(collection.space_id);
-  const weight = asked.weight ?? space.fusionWeight ?? 0.5;
-  const ranked = await rank(dependencies, {
-    query: { query: asked.query, mode: asked.mode, limit: 100 },
+  const weight = weightOf(asked, space);
+  const { ranked, fused } = await rank(dependencies, {
+    query: { query: asked.query, mode: asked.mode },
     space,
     weight,
-    collections: await sameSearch(dependencies, scope, asked, collection),
+    collections: await sameSearch(dependencies, readable, asked, collection, options.notice),
     ...options,
   });
-  const hit = ranked.ranked.find(({ id }) => id === chunk.id);
+  const hit = ranked.find(({ id }) => id === chunk.id);
+  const parts = fused.find(({ id }) => id === chunk.id);
   const words = await chooseWords(database, collection, asked.query);
-  const fused = fuse(ranked.candidates, weight).find(({ id }) => id === chunk.id);
   return {
     chunk: chunk.id,
     scores: hit?.scores ?? {},
@@ -77,11 +82,11 @@ export async function explainHit(
         ? null
         : await explainMeaning(dependencies, collection, chunk, asked.query, options.signal),
     fused:
-      asked.mode === "hybrid" && fused
+      asked.mode === "hybrid" && parts
         ? {
-            semanticScaled: fused.semanticScaled,
-            keywordScaled: fused.keywordScaled,
-            value: fused.fused,
+            semanticScaled: parts.semanticScaled,
+            keywordScaled: parts.keywordScaled,
+            value: parts.fused,
           }
         : null,
   };
@@ -99,29 +104,32 @@ async function findChunk(
     .selectAll()
     .where("chunks.id", "=", id)
     .executeTakeFirst();
-  if (!chunk) throw new NotFoundError(`There is no chunk "${id}".`);
+  if (!chunk) throw noChunk(id);
   return chunk;
 }
 
-/** The collections among which the chunk was ranked: those named, else the readable ones of its space. */
+function noChunk(id: string): Error {
+  return new NotFoundError(`There is no chunk "${id}".`);
+}
+
+/**
+ * The collections among which the chunk was ranked: those named, else the readable ones of its space, or of every space
+ * by keywords alone. Raises what the search itself raises for names, and InputInvalidError when they leave the chunk out.
+ */
 async function sameSearch(
-  { database }: QueryDependencies,
-  scope: Scope,
+  { embeddings }: QueryDependencies,
+  readable: readonly CollectionRow[],
   asked: ExplainQuery,
   own: CollectionRow,
+  notice: (notice: Notice) => void,
 ): Promise<CollectionRow[]> {
-  const readable = await database
-    .as(scope)
-    .select("collections")
-    .selectAll()
-    .orderBy("id")
-    .execute();
-  return readable.filter(
-    (row) =>
-      row.space_id === own.space_id &&
-      (asked.collections === undefined ||
-        row.id === own.id ||
-        asked.collections.some((named) => named === row.id || named === row.name)),
+  if (asked.collections === undefined)
+    return readable.filter((row) => asked.mode === "keyword" || row.space_id === own.space_id);
+  const { collections } = await chooseCollections(embeddings, readable, asked, notice);
+  if (collections.includes(own)) return collections;
+  throw new InputInvalidError(
+    `The chunk is of collection "${own.name}", which is not among those named.`,
+    { errors: [{ pointer: "/collections", message: `name ${own.name} too` }] },
   );
 }
 

@@ -1,4 +1,10 @@
-import { type Expression, type ExpressionBuilder, type RawBuilder, sql, type SqlBool } from "kysely";
+import {
+  type Expression,
+  type ExpressionBuilder,
+  type RawBuilder,
+  sql,
+  type SqlBool,
+} from "kysely";
 import type { CollectionRow, Database, Tables } from "#base/database/index.ts";
 import { DefectError, InputInvalidError } from "#base/errors/index.ts";
 
@@ -121,7 +127,10 @@ function kindFault(
     if (one === null) continue;
     if (kind === "number" && typeof one !== "number") return "is a number";
     if (kind !== "number" && typeof one !== "string") return "is a text";
-    if (kind === "time" && (!/^\d{4}-\d\d/.test(String(one)) || Number.isNaN(Date.parse(String(one)))))
+    if (
+      kind === "time" &&
+      (!/^\d{4}-\d\d/.test(String(one)) || Number.isNaN(Date.parse(String(one))))
+    )
       return "is an ISO 8601 time";
   }
   return null;
@@ -164,7 +173,8 @@ function metadataCondition(name: string, { op, value }: FilterLeaf): RawBuilder<
   const equals = (one: Scalar): RawBuilder<SqlBool> =>
     sql`(${isOfType(type, one)} and ${field} is ${typeof one === "boolean" ? Number(one) : one})`;
   if (Array.isArray(value))
-    return value.length === 0 ? sql`0` : sql`(${sql.join(value.map(equals), sql` or `)})`;
+    return sql`exists (select 1 from json_each(${JSON.stringify(value)}) as wanted
+      where ${kindOf(sql`wanted.type`)} = ${kindOf(type)} and wanted.value is ${field})`;
   const single = value ?? null;
   if (op === "eq") return equals(single);
   if (op === "ne") return sql`not ${equals(single)}`;

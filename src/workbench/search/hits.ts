@@ -1,7 +1,8 @@
 import type { Database } from "#base/database/index.ts";
 import { toLocation } from "./documents.ts";
 import { freshness } from "./freshness.ts";
-import type { Hit, RankedHit } from "./query.ts";
+import type { Hit } from "./query.ts";
+import type { RankedHit } from "./rank.ts";
 import { makeSnippet } from "./snippet.ts";
 
 /** Loads what a page of ranked hits shows: snippet, place, freshness at this moment. */

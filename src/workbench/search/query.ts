@@ -155,7 +155,9 @@ export async function chooseCollections(
   if (spaces.length > 1 && query.mode !== "keyword")
     throw new SpaceMismatchError(
       `The collections are of ${spaces.length} spaces; search them one space at a time or with mode keyword.`,
-      { details: { collections: collections.map(({ name, space_id: space }) => ({ name, space })) } },
+      {
+        details: { collections: collections.map(({ name, space_id: space }) => ({ name, space })) },
+      },
     );
   return { collections, space: await embeddings.space(spaces[0]) };
 }

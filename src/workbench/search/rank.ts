@@ -7,7 +7,7 @@ import {
 } from "#base/errors/index.ts";
 import type { Ledger } from "#base/ledger/index.ts";
 import type { Embedding, Embeddings, Space } from "#engine/embeddings/index.ts";
-import { type Filter, filterDocuments } from "./filter.ts";
+import { filterDocuments } from "./filter.ts";
 import { type Candidate, compareIds, fuse, type Fused } from "./fuse.ts";
 import { chooseWords, matchKeywords, type QueryWord } from "./keyword-index.ts";
 import type { Hit, Leg, SearchMode, SearchQuery } from "./query.ts";
@@ -49,11 +49,11 @@ type LegResult = {
   error?: CandorError;
 };
 
-/** Both legs and their fusion, without loading any text. */
+/** Both legs and their fusion, without loading any text. `fused` holds every candidate, also those below `minScore`. */
 export async function rank(
   dependencies: RankDependencies,
   context: RankContext,
-): Promise<{ ranked: RankedHit[]; legs: Leg[]; words: string[]; candidates: Candidate[] }> {
+): Promise<{ ranked: RankedHit[]; legs: Leg[]; words: string[]; fused: Fused[] }> {
   const { mode } = context.query;
   const weight = mode === "hybrid" ? context.weight : mode === "semantic" ? 1 : 0;
   const words = new Map<string, QueryWord[]>();
@@ -67,8 +67,8 @@ export async function rank(
   const keyword = await keywordLeg(dependencies, context, weight, words, documents);
   await settleFailures(dependencies.ledger, context, semantic, keyword);
   const effective = semantic.error ? 0 : keyword.error ? 1 : weight;
-  const candidates = join(semantic, keyword);
-  const ranked = order(candidates, semantic, keyword, mode, effective).filter(
+  const fused = fuse(join(semantic, keyword), effective);
+  const ranked = order(fused, semantic, keyword, mode).filter(
     (hit) =>
       context.query.minScore === undefined ||
       (hit.scores[mode === "hybrid" ? "fused" : mode] ?? -Infinity) >= context.query.minScore,
@@ -79,7 +79,7 @@ export async function rank(
     words: [...words.values()]
       .flat()
       .flatMap(({ word, dropped }) => (dropped === null ? [word] : [])),
-    candidates,
+    fused,
   };
 }
 
@@ -119,6 +119,7 @@ async function semanticLeg(
       scoreOf: (collection, row) => scans.get(collection)?.(row),
     };
   } catch (thrown) {
+    if (context.signal.aborted) throw thrown;
     return failed("semantic", thrown);
   }
 }
@@ -166,6 +167,7 @@ async function keywordLeg(
     }
     return toLegResult("keyword", found);
   } catch (thrown) {
+    if (context.signal.aborted) throw thrown;
     return failed("keyword", thrown);
   }
 }
@@ -253,15 +255,14 @@ function join(semantic: LegResult, keyword: LegResult): Candidate[] {
 }
 
 function order(
-  candidates: readonly Candidate[],
+  candidates: readonly Fused[],
   semantic: LegResult,
   keyword: LegResult,
   mode: SearchMode,
-  weight: number,
 ): RankedHit[] {
   const semanticRanks = ranks(candidates, "semantic");
   const keywordRanks = ranks(candidates, "keyword");
-  return fuse(candidates, weight).flatMap((fused) => {
+  return candidates.flatMap((fused) => {
     const place = semantic.scores.get(fused.id) ?? keyword.scores.get(fused.id);
     if (!place) return [];
     const semanticRank = semanticRanks.get(fused.id);

@@ -190,7 +190,9 @@ async function removeChunks(
 /** The error for a key that another source owns: the documents of a folder belong to its sync. */
 export function keyTaken(collection: CollectionRow, key: string, root: string | null): Error {
   const owner = root === null ? "a document added by hand" : `the folder ${root}`;
-  return new KeyTakenError(`The key "${key}" belongs to ${owner} in collection ${collection.name}.`);
+  return new KeyTakenError(
+    `The key "${key}" belongs to ${owner} in collection ${collection.name}.`,
+  );
 }
 
 /** A vector stays as long as any collection of its space has a chunk with its key. */
@@ -203,10 +205,11 @@ export async function dropUnusedVectors(
   await tables
     .deleteFrom("vectors")
     .where(database.words.idsIn("chunk_key", keys))
-    .where(({ not, exists, selectFrom }) =>
-      not(
-        exists(
-          selectFrom("chunks")
+    .where((is) =>
+      is.not(
+        is.exists(
+          is
+            .selectFrom("chunks")
             .innerJoin("collections", "collections.id", "chunks.collection_id")
             .select("chunks.row")
             .whereRef("chunks.key", "=", "vectors.chunk_key")
@@ -230,10 +233,11 @@ export async function countOwnVectors(
     .where("vectors.chunk_key", "in", (select) =>
       select.selectFrom("chunks").select("chunks.key").where(owner.column, "=", owner.id),
     )
-    .where(({ not, exists, selectFrom }) =>
-      not(
-        exists(
-          selectFrom("chunks")
+    .where((is) =>
+      is.not(
+        is.exists(
+          is
+            .selectFrom("chunks")
             .innerJoin("collections", "collections.id", "chunks.collection_id")
             .select("chunks.row")
             .whereRef("chunks.key", "=", "vectors.chunk_key")

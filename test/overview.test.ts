@@ -1,16 +1,14 @@
 import { mkdirSync, readdirSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
-import type { OpenApp } from "#app";
 import { localPrincipal, type Principal } from "#base/access/index.ts";
-import { operations } from "#operations/index.ts";
-import { runOperation } from "#operations/run-operation.ts";
-import { freshFolder } from "../../../test/fixtures/rooms/open-rooms.ts";
-import { openTestApp } from "../../../test/fixtures/rooms/open-test-app.ts";
-import type { Health } from "./index.ts";
+import { operations, runOperation } from "#operations/index.ts";
+import { freshFolder } from "./fixtures/rooms/open-rooms.ts";
+import { type OpenApp, openAppOver } from "./fixtures/rooms/open-app-over.ts";
+import type { Health } from "#workbench/overview/index.ts";
 
 async function open(): Promise<OpenApp> {
-  const app = await openTestApp(freshFolder(onTestFinished));
+  const app = await openAppOver(freshFolder(onTestFinished));
   onTestFinished(() => app.close());
   return app;
 }
