@@ -1,4 +1,4 @@
-import { fork } from "node:child_process";
+import { type ChildProcess, fork } from "node:child_process";
 import { join } from "node:path";
 import { readLabelledSet } from "./labelled-sets.ts";
 import { alternateLatencies, type Measured, timeEach, toRow } from "./measurement.ts";
@@ -19,13 +19,7 @@ export async function hybridHttp(bench: Bench): Promise<Measured> {
     .map(({ query }) => ({ query, collections: [collection.id], mode: "hybrid", limit: 10 }));
   const client = fork(join(import.meta.dirname, "query-over-http.ts"), { execArgv: [] });
   try {
-    const overHttp = () =>
-      new Promise<number[]>((resolve, reject) => {
-        client.once("message", (timed: Timed) =>
-          timed.error === null ? resolve([...timed.times]) : reject(new Error(timed.error)),
-        );
-        client.send({ url, key, bodies } satisfies Asked);
-      });
+    const overHttp = () => askClient(client, { url, key, bodies });
     await overHttp();
     const best = await alternateLatencies(bench.size(5, 2), {
       http: overHttp,
@@ -49,4 +43,18 @@ export async function hybridHttp(bench: Bench): Promise<Measured> {
   } finally {
     client.kill();
   }
+}
+
+/** The times of one round, or what kept the client from them. */
+function askClient(client: ChildProcess, asked: Asked): Promise<readonly number[]> {
+  return new Promise((resolve, reject) => {
+    const gone = (code: number | null) => reject(new Error(`the client ended with ${code}`));
+    client.once("exit", gone);
+    client.once("message", ({ times, error }: Timed) => {
+      client.off("exit", gone);
+      if (error === null) resolve(times);
+      else reject(new Error(error));
+    });
+    client.send(asked);
+  });
 }

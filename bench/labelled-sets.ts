@@ -23,7 +23,7 @@ const setSchema = z.strictObject({
   ),
 });
 
-export type SetName = "documents" | "code";
+type SetName = "documents" | "code";
 
 export type LabelledQuery = {
   readonly id: string;

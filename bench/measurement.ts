@@ -79,7 +79,7 @@ export async function secondsOf(work: () => unknown): Promise<number> {
 }
 
 /** Median and 95th percentile of latencies, in milliseconds. */
-export type Latency = { readonly p50: number; readonly p95: number };
+type Latency = { readonly p50: number; readonly p95: number };
 
 /** The same alternation for latencies: the lowest p50 and the lowest p95 of each side. */
 export async function alternateLatencies<Side extends string>(

@@ -77,9 +77,12 @@ export function openBench(small: boolean): Bench {
       return made;
     },
     close: async () => {
-      const open = await serving;
-      await open?.close();
-      rmSync(root, { recursive: true, force: true });
+      try {
+        const open = await serving;
+        await open?.close();
+      } finally {
+        rmSync(root, { recursive: true, force: true });
+      }
     },
   };
 }

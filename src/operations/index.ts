@@ -83,6 +83,7 @@ export const operations = [
 ] as unknown as readonly Operation[];
 
 export { coerceStrings } from "./coerce-strings.ts";
+export { defineOperation } from "./define-operation.ts";
 export type { App, Operation } from "./define-operation.ts";
 export { problemOf, runOperation, streamOperation } from "./run-operation.ts";
 export type { Answer, Caller } from "./run-operation.ts";

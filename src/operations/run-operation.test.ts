@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { localPrincipal, type Principal } from "#base/access/index.ts";
-import { ConflictError, KeyTakenError, toCandorError } from "#base/errors/index.ts";
+import { ConflictError, OverloadedError, toCandorError } from "#base/errors/index.ts";
 import { type OpenApp, openAppOver } from "../../test/fixtures/rooms/open-app-over.ts";
 import { defineOperation, type Operation } from "./define-operation.ts";
 import { problemOf, runOperation, streamOperation } from "./run-operation.ts";
@@ -147,7 +147,7 @@ describe("runOperation", () => {
           ),
         )
       )?.code;
-    expect(await kept(new KeyTakenError("no"))).toBe("key_taken");
+    expect(await kept(new OverloadedError("no"))).toBe("overloaded");
     expect(await kept(new ConflictError("no"))).toBeUndefined();
     const denied = await raised(
       runOperation(

@@ -1,7 +1,7 @@
-import type { Operation } from "#operations/define-operation.ts";
+import type { Operation } from "#operations/index.ts";
 import type { ConfigurationSources } from "#base/config/index.ts";
 import type { Exit } from "./exit-codes.ts";
-import type { Interrupts } from "./interrupts.ts";
+import type { Interrupts } from "./terminal.ts";
 import type { Parameter } from "./parameters.ts";
 import type { Session } from "./session.ts";
 import type { Terminal } from "./terminal.ts";

@@ -9,7 +9,7 @@ import { operations } from "#operations/index.ts";
 import type { Context } from "./command.ts";
 import { buildCommands } from "./commands.ts";
 import { exitCodes, exitOfFailure, problemOfFailure, type Exit } from "./exit-codes.ts";
-import { listenForInterrupts, type Interrupts } from "./interrupts.ts";
+import { listenForInterrupts, type Interrupts } from "./terminal.ts";
 import { parseCommandLine } from "./program.ts";
 import { renderFailure } from "./render-outcome.ts";
 import { createSession, type Session } from "./session.ts";

@@ -1,5 +1,5 @@
-import { coerceStrings } from "#operations/coerce-strings.ts";
-import type { Operation } from "#operations/define-operation.ts";
+import { coerceStrings } from "#operations/index.ts";
+import type { Operation } from "#operations/index.ts";
 import type { Job } from "#base/jobs/index.ts";
 import { one, parameter, type CliCommand, type Context, type Typed } from "./command.ts";
 import { exitOfAnswer, exitOfJob, type Exit } from "./exit-codes.ts";

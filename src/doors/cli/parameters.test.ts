@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { defineOperation, type Operation } from "#operations/define-operation.ts";
+import { defineOperation, type Operation } from "#operations/index.ts";
 import { parsePattern, toParameters } from "./parameters.ts";
 
 function operation(input: z.ZodType, command: string): Operation {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Operation } from "#operations/define-operation.ts";
+import type { Operation } from "#operations/index.ts";
 
 export type Schema = z.core.JSONSchema.JSONSchema;
 

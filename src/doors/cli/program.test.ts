@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { operations } from "#operations/index.ts";
 import { buildCommands, commandsByHand } from "./commands.ts";
 import { parseCommandLine, type Parsed } from "./program.ts";
-import { renderCliReference } from "./reference.ts";
+import { renderCliReference } from "./commands.ts";
 import type { Output, Terminal } from "./terminal.ts";
 
 const commands = buildCommands(operations);

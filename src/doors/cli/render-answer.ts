@@ -1,5 +1,5 @@
-import type { Operation } from "#operations/define-operation.ts";
-import { renderHealth, renderSettings } from "./render-system.ts";
+import type { Operation } from "#operations/index.ts";
+import { renderHealth, renderSettings } from "./render-outcome.ts";
 import { renderExplanation } from "./render-search.ts";
 import type { Answer } from "./send.ts";
 import { showBytes, showSafely, showTime, table, wrap, type Output } from "./terminal.ts";

@@ -1,5 +1,5 @@
 import { InputInvalidError } from "#base/errors/index.ts";
-import type { Operation } from "#operations/define-operation.ts";
+import type { Operation } from "#operations/index.ts";
 import { one, parameter, type CliCommand, type Context, type Typed } from "./command.ts";
 import { print, toFields } from "./operation-command.ts";
 import { parsePattern, toParameters } from "./parameters.ts";

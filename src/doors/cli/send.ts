@@ -6,7 +6,7 @@ import {
   ServerUnreachableError,
 } from "#base/errors/index.ts";
 import type { LoopbackEvent, LoopbackReply, LoopbackRequest } from "#base/network/index.ts";
-import type { Operation } from "#operations/define-operation.ts";
+import type { Operation } from "#operations/index.ts";
 import type { Context } from "./command.ts";
 import { isProblem } from "./exit-codes.ts";
 

@@ -5,7 +5,7 @@ import { readServerFile } from "#base/network/index.ts";
 import { join } from "node:path";
 import { one, parameter, type CliCommand, type Context, type Typed } from "./command.ts";
 import type { Exit } from "./exit-codes.ts";
-import { renderFault } from "./render-system.ts";
+import { renderFault } from "./render-outcome.ts";
 
 /** How long the end may take before it is forced, in milliseconds. */
 const closeMs = 10_000;

@@ -1,10 +1,10 @@
 import { checkConfiguration } from "#base/config/index.ts";
 import { all, one, parameter, type CliCommand, type Context } from "./command.ts";
 import { print } from "./operation-command.ts";
-import { renderFault } from "./render-system.ts";
+import { renderFault } from "./render-outcome.ts";
 import { ask } from "./send.ts";
 import { showSafely } from "./terminal.ts";
-import type { Operation } from "#operations/define-operation.ts";
+import type { Operation } from "#operations/index.ts";
 
 /** `candor config check`: every fault at once, without starting or writing anything. */
 export const configCheckCommand: CliCommand = {

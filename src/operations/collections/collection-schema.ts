@@ -1,7 +1,5 @@
 import { z } from "zod";
-import { DefectError } from "#base/errors/index.ts";
-import type { Call } from "../define-operation.ts";
-import { countsSchema, namedSchema, spaceBriefSchema } from "../shapes.ts";
+import { countsSchema, spaceBriefSchema } from "../shapes.ts";
 
 export const collectionSchema = z.object({
   id: z.string(),
@@ -20,13 +18,3 @@ export const collectionSchema = z.object({
   createdAt: z.string(),
   updatedAt: z.string(),
 });
-
-/** The input field that names a collection. */
-export const collectionField = namedSchema.describe("Id or name of the collection");
-
-/** The collection and the caller of an operation that demands a right on one. */
-export function allowed<Input>({ collection, principal }: Call<Input>) {
-  if (!collection || !principal)
-    throw new DefectError("an operation on a collection ran without its grant being checked");
-  return { collection, principal };
-}

@@ -1,7 +1,7 @@
 import { z } from "zod";
+import { allowed, collectionField } from "../allowed-collection.ts";
 import { defineOperation } from "../define-operation.ts";
 import { deletedSchema } from "../shapes.ts";
-import { allowed, collectionField } from "./collection-schema.ts";
 
 export const collectionsDelete = defineOperation({
   name: "collections.delete",

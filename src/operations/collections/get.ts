@@ -1,6 +1,7 @@
 import { z } from "zod";
+import { allowed, collectionField } from "../allowed-collection.ts";
 import { defineOperation } from "../define-operation.ts";
-import { allowed, collectionField, collectionSchema } from "./collection-schema.ts";
+import { collectionSchema } from "./collection-schema.ts";
 
 export const collectionsGet = defineOperation({
   name: "collections.get",

@@ -1,7 +1,7 @@
 import { z } from "zod";
+import { allowed, collectionField } from "../allowed-collection.ts";
 import { defineOperation } from "../define-operation.ts";
 import { jobSchema } from "../shapes.ts";
-import { allowed, collectionField } from "./collection-schema.ts";
 
 const globs = z.array(z.string().min(1).max(500)).max(100);
 

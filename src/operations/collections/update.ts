@@ -1,7 +1,8 @@
 import { z } from "zod";
+import { allowed, collectionField } from "../allowed-collection.ts";
 import { defineOperation } from "../define-operation.ts";
 import { nameSchema } from "../shapes.ts";
-import { allowed, collectionField, collectionSchema } from "./collection-schema.ts";
+import { collectionSchema } from "./collection-schema.ts";
 
 export const collectionsUpdate = defineOperation({
   name: "collections.update",

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { allowed, collectionField } from "../collections/collection-schema.ts";
+import { allowed, collectionField } from "../allowed-collection.ts";
 import { defineOperation } from "../define-operation.ts";
 import { documentFields, documentSchema, fileField } from "./document-schema.ts";
 
