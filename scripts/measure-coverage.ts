@@ -51,9 +51,11 @@ for (const [path, { statementMap, s }] of Object.entries(measured))
     ranges: [],
   });
 const reports = readdirSync(children).filter((name) => name.endsWith(".json"));
+let unreadable = 0;
 for (const name of reports) {
-  const { result } = JSON.parse(readFileSync(join(children, name), "utf8")) as ProcessCoverage;
-  for (const { url, functions } of result) {
+  const report = readReport(join(children, name));
+  if (report === null) unreadable += 1;
+  for (const { url, functions } of report?.result ?? []) {
     const file = url.startsWith("file:") ? files.get(fileURLToPath(url)) : undefined;
     file?.ranges.push(functions.flatMap(({ ranges }) => ranges));
   }
@@ -86,7 +88,7 @@ const rows = [...rooms.entries()]
   .map(([name, { lines, run }]) => [name, String(lines), String(run), percent(run, lines)]);
 process.stdout.write(`\n${markdownTable(["Room", "Lines", "Run", "Share"], rows)}\n\n`);
 process.stdout.write(
-  `${reports.length} children reported. Lines that no test ran: coverage/unrun-lines.json\n`,
+  `${reports.length - unreadable} children reported, ${unreadable} were killed as they did. Lines that no test ran: coverage/unrun-lines.json\n`,
 );
 if (all.lines === 0 || all.run / all.lines < leastShare) {
   process.stderr.write(
@@ -95,6 +97,16 @@ if (all.lines === 0 || all.run / all.lines < leastShare) {
   process.exitCode = 1;
 }
 if (status !== 0) process.exitCode = status ?? 1;
+
+/** Null for what a child left half written when it was killed. */
+function readReport(path: string): ProcessCoverage | null {
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as ProcessCoverage;
+  } catch (thrown) {
+    if (thrown instanceof SyntaxError) return null;
+    throw thrown;
+  }
+}
 
 function percent(part: number, whole: number): string {
   return whole === 0 ? "none" : `${((100 * part) / whole).toFixed(1)} %`;

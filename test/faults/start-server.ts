@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { type Ended, makeHome, runCandor, type Running, startCandor } from "../cli/run-candor.ts";
+import { type Ended, runCandor, type Running, startCandor } from "../cli/run-candor.ts";
 
 type Json = Record<string, unknown>;
 
@@ -48,7 +49,7 @@ export async function closeWorkplaces(): Promise<void> {
 }
 
 export async function openWorkplace(): Promise<Workplace> {
-  const folder = await makeHome();
+  const folder = await mkdtemp(join(tmpdir(), "candor-faults-"));
   const running = new Set<Running>();
   open.add({ folder, running });
   const home = join(folder, "data");

@@ -108,6 +108,17 @@ describe("keys", () => {
     expect(await access.keys.revoke(localPrincipal, other.id)).toEqual(first);
   });
 
+  it("stop with the key that made them", async () => {
+    const { access } = await open();
+    const maker = await access.keys.create(localPrincipal, { name: "maker" });
+    const by = await access.keys.authenticate(maker.key);
+    if (!by) throw new Error("the fresh key does not work");
+    const made = await access.keys.create(by, { name: "made" });
+    expect(await access.keys.authenticate(made.key)).toMatchObject({ id: made.id });
+    await access.keys.revoke(localPrincipal, maker.id);
+    expect(await access.keys.authenticate(made.key)).toBeNull();
+  });
+
   it("are listed and revoked by their owner and by admins; for others they are not there", async () => {
     const { access } = await open();
     const anna = principal("developer", "key_anna");

@@ -126,11 +126,24 @@ async function authenticateKey(database: Database, secret: string): Promise<Prin
     .where("hash", "=", hashSecret(secret))
     .executeTakeFirst();
   const now = Date.now();
-  if (!row || row.revoked_at !== null || (row.expires_at !== null && row.expires_at <= now))
-    return null;
+  if (!row || !(await stands(database, row, now))) return null;
   if (row.last_used_at === null || now - row.last_used_at > lastUsedResolutionMs)
     await noteUse(database, row.id, now);
   return { id: row.id, name: row.name, role: row.role as Role, kind: "key" };
+}
+
+/** Whether a key works: neither revoked nor expired, and if a key made it, that one works too. */
+async function stands(database: Database, key: KeyRow, now: number): Promise<boolean> {
+  for (let row: KeyRow | undefined = key; ;) {
+    if (!row || row.revoked_at !== null || (row.expires_at !== null && row.expires_at <= now))
+      return false;
+    if (!row.owner.startsWith("key_")) return true;
+    row = await database.read
+      .selectFrom("api_keys")
+      .selectAll()
+      .where("id", "=", row.owner)
+      .executeTakeFirst();
+  }
 }
 
 /** States of the store in which reads go on: who may read does not hang on whether a time can be written. */
