@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-/** Where covered children of the tests write what they ran; set by scripts/measure-coverage.ts. */
+/** Where children and threads of the tests write what they ran; set by scripts/measure-coverage.ts. */
 const childCoverage = process.env["CHILD_COVERAGE"];
 
 export default defineConfig({
@@ -11,13 +11,15 @@ export default defineConfig({
     // Many tests start a whole Candor: more of them at once than there are cores would only wait for each other.
     maxWorkers: 2,
     reporters: ["default", "./test/closing-line.ts"],
-    env: childCoverage === undefined ? {} : { NODE_V8_COVERAGE: childCoverage },
+    ...(childCoverage === undefined
+      ? {}
+      : { env: { NODE_V8_COVERAGE: childCoverage }, setupFiles: ["./scripts/cover-threads.ts"] }),
     coverage: {
       include: ["src/**/*.ts"],
       exclude: ["src/**/*.test.ts"],
       reporter: ["json"],
       reportOnFailure: true,
-      reportsDirectory: "coverage",
+      reportsDirectory: "coverage/vitest",
     },
   },
 });

@@ -1,6 +1,6 @@
 // Runs every test and measures which lines of src/ they run: `node scripts/measure-coverage.ts`. What the tests run in their own
-// processes is counted by vitest, what they run in children (`node bin/candor.js …`) by V8 itself, and a line counts when either
-// ran it. Threads end without telling, and killed children too: what only they ran counts as not run.
+// processes is counted by vitest, what they run in children (`node bin/candor.js …`) and in worker threads by V8 itself, and a line
+// counts when any of them ran it. Children and threads that are killed tell nothing: what only they ran counts as not run.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative, sep } from "node:path";
@@ -39,7 +39,9 @@ const { status } = spawnSync(
   },
 );
 
-const measured = JSON.parse(readFileSync(join(folder, "coverage-final.json"), "utf8")) as Measured;
+const measured = JSON.parse(
+  readFileSync(join(folder, "vitest", "coverage-final.json"), "utf8"),
+) as Measured;
 const files = new Map<string, CoveredFile>();
 for (const [path, { statementMap, s }] of Object.entries(measured))
   files.set(path, {
@@ -88,7 +90,7 @@ const rows = [...rooms.entries()]
   .map(([name, { lines, run }]) => [name, String(lines), String(run), percent(run, lines)]);
 process.stdout.write(`\n${markdownTable(["Room", "Lines", "Run", "Share"], rows)}\n\n`);
 process.stdout.write(
-  `${reports.length - unreadable} children reported, ${unreadable} were killed as they did. Lines that no test ran: coverage/unrun-lines.json\n`,
+  `${reports.length - unreadable} children and threads reported, ${unreadable} were killed as they did. Lines that no test ran: coverage/unrun-lines.json\n`,
 );
 if (all.lines === 0 || all.run / all.lines < leastShare) {
   process.stderr.write(

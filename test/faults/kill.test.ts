@@ -25,6 +25,8 @@ afterEach(closeWorkplaces);
 const fileCount = 300;
 /** Each round is killed while the job runs, while the next process starts, and while the job runs again. */
 const rounds = 5;
+/** Kills right behind an answer. */
+const momentsAfterAnswers = Number(process.env["CANDOR_TEST_MOMENTS"] ?? 6);
 
 /** The moments of the kills (mulberry32, a public domain generator); another seed tries other ones. */
 const seed = Number(process.env["CANDOR_TEST_SEED"] ?? 20_260_101);
@@ -243,4 +245,33 @@ test("a job that dies with its process three times waits, says so, and goes on w
 
   const resumed = await server.ask("POST", `/jobs/${job}/resume?wait=true`);
   expect(resumed.body["job"]).toMatchObject({ state: "succeeded", done: fileCount, failed: 0 });
+});
+
+test("what was answered a moment before the kill is there", { timeout: 120_000 }, async () => {
+  const workplace = await openWorkplace();
+  const folder = join(workplace.folder, "texts");
+  await writeRound(folder, 0);
+  let server = await workplace.serve(environment);
+  await server.ask("POST", "/collections", { name: "notes" });
+  await server.ask("POST", "/collections", { name: "single" });
+  for (let time = 0; time < momentsAfterAnswers; time += 1) {
+    const document = { key: `${time}.md`, content: `Water number ${time}.` };
+    const key = { name: `key ${time}`, role: "read_only" };
+    const [job, added, made, failed] = await Promise.all([
+      startSync(server, folder),
+      server.ask("POST", "/collections/single/documents", document),
+      server.ask("POST", "/keys", key),
+      failOnPurpose(server),
+    ]);
+    await server.kill();
+    expect([added.status, made.status]).toEqual([201, 201]);
+
+    server = await serveAgain(workplace, job);
+    const path = `/collections/single/documents/${time}.md`;
+    expect(await server.ask("GET", path)).toMatchObject({ status: 200, body: { chunks: 1 } });
+    const keys = await server.ask("GET", "/keys?limit=100");
+    expect(keys.body["items"]).toContainEqual(expect.objectContaining({ name: key.name }));
+    expect(await entryOf(server, failed)).toMatchObject({ code: "inference_failed" });
+    await server.ask("POST", `/jobs/${job}/cancel`);
+  }
 });

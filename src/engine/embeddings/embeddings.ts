@@ -3,7 +3,8 @@ import { type CandorError, NotFoundError, toCandorError } from "#base/errors/ind
 import type { Metrics } from "#base/telemetry/index.ts";
 import type { OpenStaticModel, StaticRuntime, TokenPairs } from "#engine/runtimes/index.ts";
 import { type Embedding, toEmbedding } from "./embedding.ts";
-import { type Space, spaceIdentity, type SpaceRow, toSpace } from "./space.ts";
+import { type MeasuredFusion, readMeasuredFusion } from "./measured-fusion.ts";
+import { type Space, type SpaceFacts, spaceIdentity, type SpaceRow, toSpace } from "./space.ts";
 
 /** One text's outcome: a vector of the space, or the error that kept it from one. */
 export type EmbeddedItem =
@@ -58,7 +59,11 @@ export function createEmbeddings(dependencies: EmbeddingsDependencies): Embeddin
     if (before) return before;
     const model = runtime.open(folder);
     const { name, revision, dims, maxTokens, prefixes } = await model.describe();
-    const row = await rememberSpace(database, { name, revision, dims, maxTokens, prefixes });
+    const row = await rememberSpace(
+      database,
+      { name, revision, dims, maxTokens, prefixes },
+      await readMeasuredFusion(folder),
+    );
     const entry = { space: toSpace(row, isDefault), folder, model };
     known.set(folder, entry);
     return entry;
@@ -100,7 +105,7 @@ export function createEmbeddings(dependencies: EmbeddingsDependencies): Embeddin
       if (stored) return toSpace(stored, false);
       const entry = await find(named);
       if (entry) return entry.space;
-      const valid = [...known.values()].map(({ space }) => space.name).join(", ");
+      const valid = folders.flatMap((folder) => known.get(folder)?.space.name ?? []).join(", ");
       throw new NotFoundError(`There is no space "${named}". There are: ${valid}.`);
     },
     list: async () => (await all()).map(({ space }) => space),
@@ -143,10 +148,11 @@ async function findStored(database: Database, named: string): Promise<SpaceRow |
   return database.read.selectFrom("spaces").selectAll().where("id", "=", named).executeTakeFirst();
 }
 
-/** The stored space of these facts; a new one the first time they are met. */
+/** The stored space of these facts, a new one the first time they are met, with what was measured for it last. */
 async function rememberSpace(
   database: Database,
-  facts: Parameters<typeof spaceIdentity>[0],
+  facts: SpaceFacts,
+  measured: MeasuredFusion | null,
 ): Promise<SpaceRow> {
   const identity = spaceIdentity(facts);
   const find = () =>
@@ -155,8 +161,14 @@ async function rememberSpace(
       .selectAll()
       .where("identity", "=", identity)
       .executeTakeFirst();
+  const fusion = {
+    fusion_weight: measured?.fusionWeight ?? null,
+    fusion_measured_at: measured?.at ?? null,
+    fusion_data_hash: measured?.dataHash ?? null,
+  };
   const stored = await find();
-  if (stored) return stored;
+  if (stored && (measured === null || measured.at <= (stored.fusion_measured_at ?? -Infinity)))
+    return stored;
   const row: SpaceRow = {
     id: newId("spc"),
     identity,
@@ -169,16 +181,14 @@ async function rememberSpace(
     dims: facts.dims,
     max_tokens: facts.maxTokens,
     prefixes: JSON.stringify(facts.prefixes),
-    fusion_weight: null,
-    fusion_measured_at: null,
-    fusion_data_hash: null,
+    ...fusion,
     created_at: Date.now(),
   };
   await database.write(({ tables }) =>
     tables
       .insertInto("spaces")
       .values(row)
-      .onConflict((conflict) => conflict.column("identity").doNothing())
+      .onConflict((conflict) => conflict.column("identity").doUpdateSet(fusion))
       .execute(),
   );
   return (await find()) ?? row;

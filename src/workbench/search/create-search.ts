@@ -105,7 +105,7 @@ export function createSearch(dependencies: SearchDependencies): Search {
     jobs.dispatch();
     return job;
   };
-  const querying = { database, ledger, embeddings, vectors, jobs };
+  const querying = { database, ledger, embeddings, vectors, jobs, counted: new Map() };
   return {
     findCollection: collections.find,
     collections: {

@@ -169,7 +169,6 @@ describe("against a naive reference", () => {
     );
   });
 
-  // SQLite 3.53.4 returns rows that do not match when a plain rowid condition stands beside MATCH.
   test("under a filter only chunks that match and belong to its documents, with the same scores", async () => {
     const documents = [...new Set(chunks.map(({ document_id: id }) => id))];
     await fc.assert(
@@ -186,6 +185,7 @@ describe("against a naive reference", () => {
     );
   });
 
+  // SQLite 3.53.4 passes over a plain `rowid = ?` beside MATCH and returns every row that matches.
   test("the words' parts add up to the score of each chunk", async () => {
     await fc.assert(
       fc.asyncProperty(query, async (words) => {

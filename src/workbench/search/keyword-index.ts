@@ -5,8 +5,8 @@ import { splitIdentifiers } from "#workbench/readers/index.ts";
 /** Columns of the keyword index, in the order of its table, with their weight in bm25 (SQLite FTS5 documentation, section 5.1.1). */
 export const keywordColumns = [
   { name: "body", weight: 1 },
-  { name: "identifiers", weight: 0.5 },
-  { name: "heading", weight: 1.5 },
+  { name: "identifiers", weight: 0.25 },
+  { name: "heading", weight: 1 },
   { name: "path", weight: 1 },
 ] as const;
 

@@ -12,7 +12,7 @@ import type { Location } from "./documents.ts";
 import { checkFilter, type Filter } from "./filter.ts";
 import type { Freshness } from "./freshness.ts";
 import { loadHits } from "./hits.ts";
-import { candidatesPerLeg, rank, type RankContext, type RankDependencies } from "./rank.ts";
+import { rank, type RankContext, type RankDependencies } from "./rank.ts";
 
 export const searchModes = ["hybrid", "semantic", "keyword"] as const;
 export type SearchMode = (typeof searchModes)[number];
@@ -64,7 +64,11 @@ export type SearchAnswer = {
 /** Where a page begins and the state of the collections it belongs to. */
 export type SearchPosition = { offset: number; state: string };
 
-export type QueryDependencies = RankDependencies & { database: Database; jobs: Jobs };
+export type QueryDependencies = RankDependencies & {
+  jobs: Jobs;
+  /** What each collection held at the generation it was last counted at. */
+  counted: Map<string, { generation: number; documents: number; chunks: number }>;
+};
 
 /** Ranks everything that `query` finds and answers one page of it. Raises SearchFailedError when no leg could run. */
 export async function runQuery(
@@ -89,11 +93,11 @@ export async function runQuery(
     );
   const weight = weightOf(query, space);
   const context: RankContext = { query, space, weight, collections, ...options };
-  const { ranked, legs, words } = await rank(dependencies, context);
+  const { ranked, legs, words, limited } = await rank(dependencies, context);
   const offset = position?.offset ?? 0;
   const page = ranked.slice(offset, offset + query.limit);
   const end = offset + page.length;
-  if (ranked.length >= candidatesPerLeg && end === ranked.length)
+  if (limited && end === ranked.length)
     options.notice({
       code: "hits_limited",
       message: `Only the best ${ranked.length} candidates are ranked; narrow the query or filter.`,
@@ -104,7 +108,7 @@ export async function runQuery(
     legs,
     weight,
     space: { id: space.id, name: space.name },
-    searched: await countSearched(dependencies.database, collections),
+    searched: await countSearched(dependencies, collections),
   };
   return { answer, next: end < ranked.length ? { offset: end, state } : null };
 }
@@ -181,22 +185,34 @@ async function tellIndexing(
       });
 }
 
+/** What the searched collections hold: counted anew when one of them changed. */
 async function countSearched(
-  database: Database,
+  { database, counted }: QueryDependencies,
   collections: readonly CollectionRow[],
 ): Promise<SearchAnswer["searched"]> {
-  const ids = collections.map(({ id }) => id);
-  const counted = await database.unscoped
+  const searched = { collections: collections.length, documents: 0, chunks: 0 };
+  for (const { id, generation } of collections) {
+    const known = counted.get(id);
+    const counts =
+      known?.generation === generation ? known : { generation, ...(await countIn(database, id)) };
+    counted.set(id, counts);
+    searched.documents += counts.documents;
+    searched.chunks += counts.chunks;
+  }
+  return searched;
+}
+
+async function countIn(
+  database: Database,
+  collection: string,
+): Promise<{ documents: number; chunks: number }> {
+  const { documents, chunks } = await database.unscoped
     .selectFrom("documents")
     .select(({ fn }) => [
       fn.countAll<number>().as("documents"),
       fn.sum<number>("chunk_count").as("chunks"),
     ])
-    .where(database.words.idsIn("collection_id", ids))
+    .where("collection_id", "=", collection)
     .executeTakeFirstOrThrow();
-  return {
-    collections: ids.length,
-    documents: Number(counted.documents),
-    chunks: Number(counted.chunks ?? 0),
-  };
+  return { documents: Number(documents), chunks: Number(chunks ?? 0) };
 }

@@ -13,8 +13,20 @@ import { chooseWords, matchKeywords, type QueryWord } from "./keyword-index.ts";
 import type { Hit, Leg, SearchMode, SearchQuery } from "./query.ts";
 import type { VectorIndex } from "./vector-index.ts";
 
-/** Best candidates of each leg that are fused and paged through. */
-export const candidatesPerLeg = 1000;
+/**
+ * Best candidates of each leg that are fused and paged through. Scaling is by the least of them: with more of them it
+ * would hang on how many poor ones there are, and so on the size of the collection (bench: 100 beat 1,000 on both
+ * labelled sets).
+ */
+const fusedPerLeg = 100;
+
+/** Best candidates where only one leg ranks and nothing is scaled. */
+const candidatesOfOneLeg = 1000;
+
+/** How deep each leg ranks for this weight of the semantic one. */
+function depthFor(weight: number): number {
+  return weight === 0 || weight === 1 ? candidatesOfOneLeg : fusedPerLeg;
+}
 
 export type RankedHit = {
   readonly id: string;
@@ -45,15 +57,23 @@ type LegResult = {
   leg: Leg;
   /** Score by chunk id, best first. */
   scores: Map<string, { score: number; row: number; collection: CollectionRow }>;
-  scoreOf?: (collection: string, row: number) => number | undefined;
   error?: CandorError;
 };
 
-/** Both legs and their fusion, without loading any text. `fused` holds every candidate, also those below `minScore`. */
+/**
+ * Both legs and their fusion, without loading any text. `fused` holds every candidate, also those below `minScore`;
+ * `limited`: a leg had more to rank than its depth.
+ */
 export async function rank(
   dependencies: RankDependencies,
   context: RankContext,
-): Promise<{ ranked: RankedHit[]; legs: Leg[]; words: string[]; fused: Fused[] }> {
+): Promise<{
+  ranked: RankedHit[];
+  legs: Leg[];
+  words: string[];
+  fused: Fused[];
+  limited: boolean;
+}> {
   const { mode } = context.query;
   const weight = mode === "hybrid" ? context.weight : mode === "semantic" ? 1 : 0;
   const words = new Map<string, QueryWord[]>();
@@ -80,6 +100,7 @@ export async function rank(
       .flat()
       .flatMap(({ word, dropped }) => (dropped === null ? [word] : [])),
     fused,
+    limited: [semantic, keyword].some(({ scores }) => scores.size === depthFor(weight)),
   };
 }
 
@@ -104,20 +125,15 @@ async function semanticLeg(
   if (weight === 0) return skipped("semantic", context.query.mode);
   try {
     const embedding = await embedQuery(embeddings, context);
-    const scans = new Map<string, (row: number) => number | undefined>();
     const found: { id: string; row: number; score: number; collection: CollectionRow }[] = [];
     for (const collection of context.collections) {
-      const { matches, scoreOf } = await vectors.scan(collection, context.space, embedding, {
-        limit: candidatesPerLeg,
+      const matches = await vectors.scan(collection, context.space, embedding, {
+        limit: depthFor(weight),
         documents: documents?.get(collection.id) ?? null,
       });
-      scans.set(collection.id, scoreOf);
       for (const match of matches) found.push({ ...match, collection });
     }
-    return {
-      ...toLegResult("semantic", found),
-      scoreOf: (collection, row) => scans.get(collection)?.(row),
-    };
+    return toLegResult("semantic", found, depthFor(weight));
   } catch (thrown) {
     if (context.signal.aborted) throw thrown;
     return failed("semantic", thrown);
@@ -153,7 +169,7 @@ async function keywordLeg(
         database,
         collection.id,
         words.get(collection.id) ?? [],
-        candidatesPerLeg,
+        depthFor(weight),
         documents?.get(collection.id) ?? null,
       );
       const ids = await chunkIds(
@@ -165,7 +181,7 @@ async function keywordLeg(
         if (id !== undefined) found.push({ id, row, score, collection });
       }
     }
-    return toLegResult("keyword", found);
+    return toLegResult("keyword", found, depthFor(weight));
   } catch (thrown) {
     if (context.signal.aborted) throw thrown;
     return failed("keyword", thrown);
@@ -184,10 +200,11 @@ async function chunkIds(database: Database, rows: readonly number[]): Promise<Ma
 function toLegResult(
   name: Leg["name"],
   found: { id: string; row: number; score: number; collection: CollectionRow }[],
+  depth: number,
 ): LegResult {
   const best = found
     .toSorted((a, b) => b.score - a.score || compareIds(a.id, b.id))
-    .slice(0, candidatesPerLeg);
+    .slice(0, depth);
   return {
     leg: { name, state: "run", candidates: best.length, approximate: false },
     scores: new Map(best.map(({ id, score, row, collection }) => [id, { score, row, collection }])),
@@ -238,17 +255,15 @@ async function settleFailures(
   });
 }
 
-/** The candidates of both legs; the cosine is known for every one of them, whichever leg found it. */
+/** The candidates of both legs; a leg that did not rank one says nothing of it. */
 function join(semantic: LegResult, keyword: LegResult): Candidate[] {
   const ids = new Set([...semantic.scores.keys(), ...keyword.scores.keys()]);
   return [...ids].map((id) => {
     const word = keyword.scores.get(id);
-    const meaning =
-      semantic.scores.get(id)?.score ??
-      (word ? semantic.scoreOf?.(word.collection.id, word.row) : undefined);
+    const meaning = semantic.scores.get(id);
     return {
       id,
-      ...(meaning === undefined ? {} : { semantic: meaning }),
+      ...(meaning === undefined ? {} : { semantic: meaning.score }),
       ...(word === undefined ? {} : { keyword: word.score }),
     };
   });

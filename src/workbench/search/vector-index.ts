@@ -41,13 +41,13 @@ type Loaded = {
 export type VectorMatch = { readonly row: number; readonly id: string; readonly score: number };
 
 export type VectorIndex = {
-  /** The best `limit` chunks by cosine, best first, ties by id, and the cosine of any row of the collection. */
+  /** The best `limit` chunks by cosine, best first, ties by id. */
   scan(
     collection: CollectionRow,
     space: Space,
     query: Embedding,
     options: { limit: number; documents: readonly string[] | null },
-  ): Promise<{ matches: VectorMatch[]; scoreOf: (row: number) => number | undefined }>;
+  ): Promise<VectorMatch[]>;
   /** Follows a committed change without reading the collection again. */
   apply(collection: string, change: ContentChange): void;
   forget(collection: string): void;
@@ -227,7 +227,7 @@ async function scanLoaded(
   query: Embedding,
   limit: number,
   documents: readonly string[] | null,
-): Promise<{ matches: VectorMatch[]; scoreOf: (row: number) => number | undefined }> {
+): Promise<VectorMatch[]> {
   const allowed = documents === null ? null : new Set(documents);
   const { values, ids, rows, dims, count } = held;
   const documentOf = held.documents;
@@ -241,19 +241,11 @@ async function scanLoaded(
     if (ids[place] === "" || (allowed && !allowed.has(documentOf[place] ?? ""))) continue;
     places.push(place);
   }
-  const best = bestPlaces(places, scores, limit, ids);
-  const found = new Map(places.map((place) => [rows[place] ?? 0, place]));
-  return {
-    matches: best.map((place) => ({
-      row: rows[place] ?? 0,
-      id: ids[place] ?? "",
-      score: scores[place] ?? 0,
-    })),
-    scoreOf: (row) => {
-      const place = found.get(row);
-      return place === undefined ? undefined : scores[place];
-    },
-  };
+  return bestPlaces(places, scores, limit, ids).map((place) => ({
+    row: rows[place] ?? 0,
+    id: ids[place] ?? "",
+    score: scores[place] ?? 0,
+  }));
 }
 
 /** Dot product of the row at `offset` with `query`, four sums at a time. */
