@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-/** Where children and threads of the tests write what they ran; set by scripts/measure-coverage.ts. */
+/** Where children and threads of the tests write what they ran; set by scripts/run-tests.ts. */
 const childCoverage = process.env["CHILD_COVERAGE"];
 
 export default defineConfig({

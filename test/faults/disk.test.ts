@@ -1,46 +1,162 @@
-import { execFileSync } from "node:child_process";
-import { appendFileSync, mkdirSync, openSync, rmSync, writeSync, closeSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmdirSync, rmSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, expect, test } from "vitest";
-import { closeWorkplaces, openWorkplace, inspect, sync } from "./start-server.ts";
+import { afterEach, describe, expect, test } from "vitest";
 import { writeFiles } from "../cli/run-candor.ts";
+import {
+  closeWorkplaces,
+  endOf,
+  followItems,
+  openWorkplace,
+  type Server,
+  startSync,
+  sync,
+  type Workplace,
+} from "./start-server.ts";
+
+afterEach(closeWorkplaces);
 
 const model = fileURLToPath(new URL("../fixtures/static-16", import.meta.url));
-const mounts: string[] = [];
-afterEach(async () => {
-  await closeWorkplaces();
-});
-function fill(path: string) {
-  const file = openSync(path, "w");
-  let n = 0;
-  for (let size = 1 << 20; size >= 1; size >>= 1) for (;;) { try { n += writeSync(file, Buffer.alloc(size)); } catch { break; } }
-  closeSync(file);
-  return n;
+
+/** Whether this user may mount a small file system; without it the tests that need one are skipped. */
+const mayMount = ((): boolean => {
+  const place = mkdtempSync(join(tmpdir(), "candor-mount-"));
+  const mounted = spawnSync("mount", ["-t", "tmpfs", "tmpfs", place]).status === 0;
+  if (mounted) execFileSync("umount", [place]);
+  rmdirSync(place);
+  return mounted;
+})();
+
+type Disk = { readonly home: string; readonly environment: Record<string, string> };
+
+/** A data directory on a file system of its own. */
+function mountDisk(workplace: Workplace, megabytes: number): Disk {
+  const home = join(workplace.folder, "disk");
+  mkdirSync(home);
+  execFileSync("mount", ["-t", "tmpfs", "-o", `size=${megabytes}m`, "tmpfs", home]);
+  workplace.atEnd(() => execFileSync("umount", [home]));
+  return { home, environment: { CANDOR_HOME: home, CANDOR_MODELS_STATIC: model } };
 }
-test("x", { timeout: 60000 }, async () => {
-  const w = await openWorkplace();
-  const home = join(w.folder, "small"); mkdirSync(home);
-  execFileSync("mount", ["-t", "tmpfs", "-o", "size=8m", "tmpfs", home]); mounts.push(home);
-  try {
-  const server = await w.serve({ CANDOR_HOME: home, CANDOR_MODELS_STATIC: model });
-  console.log((await server.ask("POST", "/collections", { name: "notes" })).status);
-  const folder = join(w.folder, "texts");
-  await writeFiles(folder, Object.fromEntries(Array.from({ length: 40 }, (_, n) => [`${n}.md`, `Water ${n}`])));
-  console.log((await sync(server, "notes", folder)).state);
-  console.log(fill(join(home, "filler")));
-  for (let n = 0; n < 3; n++) {
-    for (const [m, p, b] of [["POST", "/collections", { name: "more" + n }], ["POST", "/collections/notes/documents", { key: "d" + n, content: "moon " + n }], ["POST", "/search", { query: "water", collections: ["notes"] }], ["POST", "/embeddings", { kind: "query", inputs: ["[PAD]"] }], ["GET", "/../../health", undefined], ["GET", "/collections", undefined], ["POST", "/keys", { name: "k", role: "read_only" }], ["POST", "/collections/notes/sync", { path: folder }]] as const) {
-      const a = await server.ask(m, p, b);
-      console.log(m, p, a.status, JSON.stringify(a.body["checks"] ? (a.body["checks"] as any[]).filter((c) => c.state !== "ok") : a.body).slice(0, 500));
+
+/** Takes the last byte of the disk; returns how to give it back. */
+function fill({ home }: Disk): () => void {
+  const path = join(home, "filler");
+  const file = openSync(path, "w");
+  let size = 2 ** 20;
+  while (size >= 1)
+    try {
+      writeSync(file, Buffer.alloc(size));
+    } catch (thrown) {
+      if (!(thrown instanceof Error && "code" in thrown && thrown.code === "ENOSPC")) throw thrown;
+      size = Math.floor(size / 2);
     }
-  }
-  rmSync(join(home, "filler"));
-  for (const [m, p, b] of [["POST", "/collections", { name: "after" }], ["POST", "/collections/notes/documents", { key: "after", content: "moon after" }], ["GET", "/../../health", undefined], ["GET", "/jobs", undefined]] as const) {
-      const a = await server.ask(m, p, b);
-      console.log(m, p, a.status, JSON.stringify(a.body["checks"] ? (a.body["checks"] as any[]).filter((c) => c.state !== "ok") : a.body).slice(0, 500));
+  closeSync(file);
+  return () => rmSync(path);
+}
+
+const texts = (count: number, name: string) =>
+  Object.fromEntries(
+    Array.from({ length: count }, (_, number) => [
+      `${number}.md`,
+      `${name}${number} and water.\n\n`.repeat(5),
+    ]),
+  );
+
+async function countDocuments(server: Server): Promise<number> {
+  const { body } = await server.ask("GET", "/collections/notes");
+  return (body["counts"] as { documents: number }).documents;
+}
+
+describe.skipIf(!mayMount)("a full disk", () => {
+  test("refuses writes with 507 while reads and searches go on; freed, it takes them again", async () => {
+    const workplace = await openWorkplace();
+    const disk = mountDisk(workplace, 8);
+    const server = await workplace.serve(disk.environment);
+    await server.ask("POST", "/collections", { name: "notes" });
+    const folder = join(workplace.folder, "texts");
+    await writeFiles(folder, texts(20, "first"));
+    expect(await sync(server, "notes", folder)).toMatchObject({ state: "succeeded", done: 20 });
+
+    const free = fill(disk);
+    const writes = [
+      ["/collections", { name: "more" }],
+      ["/collections/notes/documents", { key: "late.md", content: "The late moon." }],
+      ["/collections/notes/sync", { path: folder }],
+      ["/keys", { name: "late", role: "read_only" }],
+    ] as const;
+    for (const [path, body] of [...writes, ...writes]) {
+      const answer = await server.ask("POST", path, body);
+      expect(answer).toMatchObject({ status: 507, body: { code: "disk_full", retryable: true } });
+      expect(Number(answer.headers.get("retry-after"))).toBeGreaterThan(0);
     }
-  console.log(server.written().stderr.slice(-3000));
-  await server.stop();
-  } finally { await closeWorkplaces().catch(() => {}); execFileSync("umount", ["-l", home]); }
+    const query = { query: "water", collections: ["notes"] };
+    const found = await server.ask("POST", "/search", query);
+    expect(found).toMatchObject({ status: 200, body: { searched: { documents: 20 } } });
+    expect(found.body).not.toHaveProperty("notices");
+    expect(await server.ask("GET", "/collections/notes/documents/3.md")).toMatchObject({
+      status: 200,
+    });
+    const health = await server.ask("GET", "/../../health");
+    expect(health).toMatchObject({ status: 503, body: { status: "failed" } });
+    expect(health.body["checks"]).toContainEqual(
+      expect.objectContaining({ name: "disk", state: "failed" }),
+    );
+
+    free();
+    for (const [path, body] of writes) {
+      const answer = await server.ask("POST", path, body);
+      expect([201, 202]).toContain(answer.status);
+    }
+    expect(await countDocuments(server)).toBe(21);
+    await server.kill();
+    const again = await workplace.serve(disk.environment);
+    expect(await countDocuments(again)).toBe(21);
+  });
+
+  test("met in the middle of a sync costs no file: it goes on when there is space", async () => {
+    const workplace = await openWorkplace();
+    const disk = mountDisk(workplace, 24);
+    const server = await workplace.serve(disk.environment);
+    await server.ask("POST", "/collections", { name: "notes" });
+    const folder = join(workplace.folder, "texts");
+    await writeFiles(folder, texts(400, "second"));
+    const job = await startSync(server, "notes", folder);
+    await followItems(server, job, 20);
+    const free = fill(disk);
+    const refused = await server.ask("POST", "/collections", { name: "more" });
+    expect(refused).toMatchObject({ status: 507 });
+    const told = await countDocuments(server);
+    expect(told).toBeGreaterThanOrEqual(20);
+    expect(told).toBeLessThan(400);
+    free();
+    const ended = await endOf(server, job);
+    if (ended.state !== "succeeded") {
+      expect(ended).toMatchObject({ error: { code: "disk_full" } });
+      const resumed = await server.ask("POST", `/jobs/${job}/resume?wait=true`);
+      expect(resumed.body["job"]).toMatchObject({ state: "succeeded" });
+    }
+    expect(await countDocuments(server)).toBe(400);
+  });
+});
+
+describe.skipIf(!mayMount)("a data directory that cannot be written", () => {
+  test("is named with the reason and the next step, by the server and by a command", async () => {
+    const workplace = await openWorkplace();
+    const disk = mountDisk(workplace, 8);
+    const made = await workplace.candor(["collections", "create", "notes"], disk.environment);
+    expect(made.code).toBe(0);
+    execFileSync("mount", ["-o", "remount,ro", disk.home]);
+    for (const words of [["serve", "--port", "0"], ["collections"]]) {
+      const { code, stderr, stdout } = await workplace.candor(words, disk.environment);
+      expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+      expect(stderr).toMatch(/error \(data_directory_unusable\): .*read-only file system/);
+      expect(stderr).toContain("CANDOR_HOME");
+    }
+    execFileSync("mount", ["-o", "remount,rw", disk.home]);
+    const { code, stdout } = await workplace.candor(["collections"], disk.environment);
+    expect(code).toBe(0);
+    expect(stdout).toContain("notes");
+  });
 });

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { setTimeout as delay } from "node:timers/promises";
 import { type Ended, runCandor, type Running, startCandor } from "../cli/run-candor.ts";
 
 type Json = Record<string, unknown>;
@@ -30,11 +31,13 @@ export type Workplace = {
   /** The data directory, unless CANDOR_HOME names another. */
   readonly home: string;
   serve(environment?: Readonly<Record<string, string>>, port?: number): Promise<Server>;
+  /** Runs before the folder is removed, when every server has ended. */
+  atEnd(work: () => void): void;
   /** Runs a command over the same data directory to its end. */
   candor(words: readonly string[], environment?: Readonly<Record<string, string>>): Promise<Ended>;
 };
 
-const open = new Set<{ folder: string; running: Set<Running> }>();
+const open = new Set<{ folder: string; running: Set<Running>; endings: (() => void)[] }>();
 
 /** Kills what was started and removes what was written; for `afterEach` or `afterAll`. */
 export async function closeWorkplaces(): Promise<void> {
@@ -43,6 +46,7 @@ export async function closeWorkplaces(): Promise<void> {
       child.kill("SIGKILL");
       await ended;
     }
+    for (const work of workplace.endings) work();
     await rm(workplace.folder, { recursive: true, force: true });
   }
   open.clear();
@@ -51,7 +55,8 @@ export async function closeWorkplaces(): Promise<void> {
 export async function openWorkplace(): Promise<Workplace> {
   const folder = await mkdtemp(join(tmpdir(), "candor-faults-"));
   const running = new Set<Running>();
-  open.add({ folder, running });
+  const endings: (() => void)[] = [];
+  open.add({ folder, running, endings });
   const home = join(folder, "data");
   await mkdir(home, { mode: 0o700 });
   return {
@@ -64,6 +69,7 @@ export async function openWorkplace(): Promise<Workplace> {
       await started.saw('"signInUrl"');
       return toServer(started, environment["CANDOR_HOME"] ?? home);
     },
+    atEnd: (work) => endings.push(work),
     candor: (words, environment) => runCandor(folder, words, environment),
   };
 }
@@ -148,6 +154,44 @@ export type JobAnswer = {
   result: Json;
   error: Json | null;
 };
+
+/** Waits until a job is neither queued nor running. */
+export async function endOf(server: Server, job: string): Promise<JobAnswer> {
+  for (;;) {
+    const { body } = await server.ask("GET", `/jobs/${job}`);
+    if (body["state"] !== "queued" && body["state"] !== "running")
+      return body as unknown as JobAnswer;
+    await delay(50);
+  }
+}
+
+/** Follows a job to its end, or until `enough` items were told as done, or the server dies; returns those items. */
+export async function followItems(server: Server, job: string, enough: number): Promise<string[]> {
+  const told: string[] = [];
+  const { body } = await fetch(`${server.url}/api/v1/jobs/${job}/events`, {
+    headers: { authorization: `Bearer ${server.key}` },
+  });
+  if (body === null) throw new Error("no stream of events");
+  let text = "";
+  for await (const bytes of body) {
+    text += Buffer.from(bytes).toString();
+    const events = text.split("\n\n");
+    text = events.pop() ?? "";
+    for (const event of events) {
+      const data = JSON.parse(/^data: (.*)$/m.exec(event)?.[1] ?? "{}") as Json;
+      if (data["outcome"] === "done") told.push(String(data["item"]));
+      if (event.includes("event: job.end")) return told;
+    }
+    if (told.length >= enough) return told;
+  }
+  return told;
+}
+
+/** Starts to sync a folder, and does not wait. */
+export async function startSync(server: Server, collection: string, path: string): Promise<string> {
+  const { body } = await server.ask("POST", `/collections/${collection}/sync`, { path });
+  return (body["job"] as JobAnswer).id;
+}
 
 /** Syncs a folder and waits for the end. */
 export async function sync(server: Server, collection: string, path: string): Promise<JobAnswer> {

@@ -80,7 +80,12 @@ describe("embeddings", () => {
 
   test("the command prints what was made, names what was not, and ends with 4", async () => {
     const { code, stdout } = await workplace.candor([
-      ...["embed", "water", withoutDirection[0], "--kind", "passage", "--json"],
+      "embed",
+      "water",
+      withoutDirection[0],
+      "--kind",
+      "passage",
+      "--json",
     ]);
     expect(code).toBe(4);
     expect(JSON.parse(stdout)).toMatchObject({
@@ -128,11 +133,9 @@ describe("documents", () => {
       content: index % 2 === 0 ? `water and number ${index}` : withoutDirection[0],
     }));
     const before = countContent(workplace.home);
-    const answer = await server.ask(
-      "POST",
-      "/collections/notes/documents/batch?wait=true",
-      { documents },
-    );
+    const answer = await server.ask("POST", "/collections/notes/documents/batch?wait=true", {
+      documents,
+    });
     expect(answer).toMatchObject({ status: 200, body: { done: 6, failed: 6 } });
     const job = answer.body["job"] as JobAnswer;
     expect(job.state).toBe("partial");
@@ -145,11 +148,9 @@ describe("documents", () => {
 
   test("a batch of which nothing succeeds has failed", async () => {
     const documents = [{ key: "x.txt", content: withoutDirection[0] }];
-    const answer = await server.ask(
-      "POST",
-      "/collections/notes/documents/batch?wait=true",
-      { documents },
-    );
+    const answer = await server.ask("POST", "/collections/notes/documents/batch?wait=true", {
+      documents,
+    });
     const job = answer.body["job"] as JobAnswer;
     expect(job).toMatchObject({ state: "failed", error: { code: "job_below_threshold" } });
     expect(await entryOf(server, job.error?.["instance"])).toMatchObject({

@@ -91,9 +91,11 @@ describe.each(faults)("%s of a worker", (what, code, status) => {
   });
 
   test("is told by the command with the same code", async () => {
-    const { code: exit, stdout, stderr } = await workplace.candor([
-      ...["embed", `fault: ${what} in embed`, "--kind", "query"],
-    ]);
+    const {
+      code: exit,
+      stdout,
+      stderr,
+    } = await workplace.candor(["embed", `fault: ${what} in embed`, "--kind", "query"]);
     expect({ exit, stdout }).toEqual({ exit: 1, stdout: "" });
     expect(stderr).toContain(`error (${code})`);
     expect(stderr).toMatch(/ledger entry: led_/);

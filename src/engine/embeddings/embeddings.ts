@@ -51,10 +51,42 @@ export type EmbeddingsDependencies = {
 
 /** The room of spaces and vectors. Models are opened when first needed. */
 export function createEmbeddings(dependencies: EmbeddingsDependencies): Embeddings {
-  const { database, runtime, folders } = dependencies;
-  const known = new Map<string, Known>();
+  const { database, folders } = dependencies;
+  const models = openModels(dependencies);
+  const modelOf = async (space: Space): Promise<Known> => {
+    const entry = await models.find(space.id);
+    if (entry) return entry;
+    throw new NotFoundError(`The model of space "${space.name}" is not here any more.`);
+  };
+  return {
+    space: async (named) => {
+      if (named === undefined) return (await models.open(folders[0] ?? "")).space;
+      const before = models.opened(named);
+      if (before) return before.space;
+      // A space whose model is gone is still a space: keyword search and lists go on; embedding says what is missing.
+      const stored = await findStored(database, named);
+      if (stored) return toSpace(stored, false);
+      const entry = await models.find(named);
+      if (entry) return entry.space;
+      const valid = (await models.all()).map(({ space }) => space.name).join(", ");
+      throw new NotFoundError(`There is no space "${named}". There are: ${valid}.`);
+    },
+    list: async () => (await models.all()).map(({ space }) => space),
+    counts: (space) => countSpace(database, space),
+    embed: async (space, texts, options) =>
+      embed(dependencies, await modelOf(space), texts, options),
+    pairs: async (space, query, passage, signal) => {
+      const { model } = await modelOf(space);
+      return model.explainPairs(query, passage, { signal });
+    },
+    folderOf: async (space) => (await modelOf(space)).folder,
+  };
+}
 
-  const open = async (folder: string, isDefault: boolean): Promise<Known> => {
+/** The models of the folders with their spaces, each opened once. */
+function openModels({ database, runtime, folders }: EmbeddingsDependencies) {
+  const known = new Map<string, Known>();
+  const open = async (folder: string): Promise<Known> => {
     const before = known.get(folder);
     if (before) return before;
     const model = runtime.open(folder);
@@ -64,59 +96,33 @@ export function createEmbeddings(dependencies: EmbeddingsDependencies): Embeddin
       { name, revision, dims, maxTokens, prefixes },
       await readMeasuredFusion(folder),
     );
-    const entry = { space: toSpace(row, isDefault), folder, model };
+    const entry = { space: toSpace(row, folder === folders[0]), folder, model };
     known.set(folder, entry);
     return entry;
   };
-  const defaultFolder = folders[0] ?? "";
-  const all = async (): Promise<Known[]> => {
-    const opened: Known[] = [];
-    for (const folder of folders) opened.push(await open(folder, folder === defaultFolder));
-    return opened;
-  };
   const opened = (named: string): Known | undefined =>
     [...known.values()].find(({ space: { id, name } }) => id === named || name === named);
-  /** The space of this id or name with its model, opening all models once it is not among the open ones. */
-  const find = async (named: string): Promise<Known | undefined> => {
-    const before = opened(named);
-    if (before) return before;
-    const settled = await Promise.allSettled(
-      folders.map((folder) => open(folder, folder === defaultFolder)),
-    );
-    const found = opened(named);
-    // One broken model does not keep the others from being found; it may be the one that is looked for.
-    const broken = settled.find((one) => one.status === "rejected");
-    if (!found && broken) throw broken.reason;
-    return found;
-  };
-  const modelOf = async (space: Space): Promise<Known> => {
-    const entry = await find(space.id);
-    if (entry) return entry;
-    throw new NotFoundError(`The model of space "${space.name}" is not here any more.`);
-  };
-
   return {
-    space: async (named) => {
-      if (named === undefined) return (await open(defaultFolder, true)).space;
+    open,
+    /** The space of this id or name among those that are open. */
+    opened,
+    /** All of them, in the order of the folders. */
+    all: async (): Promise<Known[]> => {
+      const entries: Known[] = [];
+      for (const folder of folders) entries.push(await open(folder));
+      return entries;
+    },
+    /** The space of this id or name, opening all models once it is not among the open ones. */
+    find: async (named: string): Promise<Known | undefined> => {
       const before = opened(named);
-      if (before) return before.space;
-      // A space whose model is gone is still a space: keyword search and lists go on; embedding says what is missing.
-      const stored = await findStored(database, named);
-      if (stored) return toSpace(stored, false);
-      const entry = await find(named);
-      if (entry) return entry.space;
-      const valid = folders.flatMap((folder) => known.get(folder)?.space.name ?? []).join(", ");
-      throw new NotFoundError(`There is no space "${named}". There are: ${valid}.`);
+      if (before) return before;
+      const settled = await Promise.allSettled(folders.map(open));
+      const found = opened(named);
+      // One broken model does not keep the others from being found; it may be the one that is looked for.
+      const broken = settled.find((one) => one.status === "rejected");
+      if (!found && broken) throw broken.reason;
+      return found;
     },
-    list: async () => (await all()).map(({ space }) => space),
-    counts: (space) => countSpace(database, space),
-    embed: async (space, texts, options) =>
-      embed(dependencies, await modelOf(space), texts, options),
-    pairs: async (space, query, passage, signal) => {
-      const { model } = await modelOf(space);
-      return model.explainPairs(query, passage, { signal });
-    },
-    folderOf: async (space) => (await modelOf(space)).folder,
   };
 }
 

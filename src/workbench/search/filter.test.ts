@@ -245,9 +245,7 @@ describe("against a naive reference", () => {
 });
 
 test("a list has what contains names as a value, not as a part of its JSON", async () => {
-  expect(await keysOf({ field: "metadata.x", op: "contains", value: "release" })).toEqual([
-    ...documents.filter(({ metadata }) => metadata.includes('"x":"release')).map(({ key }) => key),
-  ]);
+  expect(await keysOf({ field: "metadata.x", op: "contains", value: "release" })).toEqual([]);
   expect(await keysOf({ field: "metadata.x", op: "contains", value: "prerelease" })).toHaveLength(
     1,
   );

@@ -263,6 +263,57 @@ test("a deleted and a replaced document leave no word behind", async () => {
   expect(await textsOf(await search(collection, "birch"))).toEqual(["birch"]);
 });
 
+test("whatever was added, replaced and deleted, the scores are those of a collection that never held more", async () => {
+  const name = fc.constantFrom("a", "guides/b_c.md", "d\u00e9");
+  const words = fc.array(
+    fc.constantFrom(...vocabulary, "parseHTTPHeader2", "snake_case", "\u00e9t\u00e9"),
+    {
+      minLength: 1,
+      maxLength: 6,
+    },
+  );
+  const title = fc.constantFrom(undefined, "Amber", "a\0b", "\ud800 lone");
+  const step = fc.record({
+    key: name,
+    title,
+    texts: fc.array(words, { minLength: 1, maxLength: 3 }),
+    remove: fc.boolean(),
+  });
+  let count = 0;
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), async (steps) => {
+      const used = await store.collection(`used-${(count += 1)}`);
+      const clean = await store.collection(`clean-${count}`);
+      const left = new Map<string, (typeof steps)[number]>();
+      const plant = (
+        collection: CollectionRow,
+        { key, title: called, texts }: (typeof steps)[number],
+      ) =>
+        store.plant(collection, {
+          key,
+          ...(called === undefined ? {} : { title: called }),
+          texts: texts.map((list) => list.join(" ")),
+        });
+      for (const each of steps) {
+        const { document } = await plant(used, each);
+        left.set(each.key, each);
+        if (!each.remove) continue;
+        left.delete(each.key);
+        await store.database.write(({ tables }) =>
+          removeDocument(tables, store.database, used, document.id),
+        );
+      }
+      for (const each of left.values()) await plant(clean, each);
+      for (const query of ["amber", "birch dune", "parse_header", "snake", "ete guides", "lone"]) {
+        const scores = async (collection: CollectionRow) =>
+          (await search(collection, query)).map(({ score }) => score);
+        expect(await scores(used), query).toEqual(await scores(clean));
+      }
+    }),
+    { numRuns: 40 },
+  );
+});
+
 describe("words that are left out", () => {
   const dropped = async (collection: CollectionRow, query: string) =>
     (await chooseWords(store.database, collection, query))

@@ -30,16 +30,36 @@ export type KeywordEntry = {
   readonly path: string;
 };
 
-/** Makes the keyword table: Porter stems over Unicode words, accents removed, the texts themselves not stored twice. */
+/**
+ * The words by which a stored chunk is found. The index keeps no text of its own: to take an entry out it must be given
+ * the very words that were put in, so they are made of nothing but what the rows hold.
+ */
+export function keywordEntry(
+  document: { readonly title: string | null; readonly key: string },
+  chunk: { readonly row: number; readonly text: string; readonly heading: readonly string[] },
+  identifiers = splitIdentifiers(chunk.text),
+): KeywordEntry {
+  return {
+    row: chunk.row,
+    body: chunk.text,
+    identifiers,
+    heading: [document.title ?? "", ...chunk.heading].join(" "),
+    path: document.key,
+  };
+}
+
+/**
+ * Makes the keyword table: Porter stems over Unicode words, accents removed, the texts themselves not stored twice. Not
+ * with `contentless_delete`: with it SQLite 3.53.4 never takes deleted rows out of the count and the mean length that
+ * BM25 rests on, and scores drift with every replaced document.
+ */
 export async function createKeywordTable(
   tables: Kysely<Tables>,
   collection: string,
 ): Promise<void> {
   const columns = sql.raw(keywordColumns.map(({ name }) => name).join(", "));
   await sql`create virtual table ${sql.table(tableName(collection))} using fts5(
-    ${columns}, content='', contentless_delete=1, tokenize='porter unicode61 remove_diacritics 2')`.execute(
-    tables,
-  );
+    ${columns}, content='', tokenize='porter unicode61 remove_diacritics 2')`.execute(tables);
 }
 
 export async function dropKeywordTable(tables: Kysely<Tables>, collection: string): Promise<void> {
@@ -57,13 +77,17 @@ export async function addKeywords(
   );
 }
 
+/** Takes an entry out; it must be the one that was added. */
 export async function removeKeywords(
   tables: Kysely<Tables>,
   collection: string,
-  rows: readonly number[],
+  entry: KeywordEntry,
 ): Promise<void> {
-  await sql`delete from ${sql.table(tableName(collection))}
-    where rowid in (select value from json_each(${JSON.stringify(rows)}))`.execute(tables);
+  const table = tableName(collection);
+  await sql`insert into ${sql.table(table)} (${sql.ref(table)}, rowid, body, identifiers, heading, path)
+    values ('delete', ${entry.row}, ${entry.body}, ${entry.identifiers}, ${entry.heading}, ${entry.path})`.execute(
+    tables,
+  );
 }
 
 /** One looked-up word of a query. */

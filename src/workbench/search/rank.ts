@@ -83,8 +83,11 @@ export async function rank(
       await chooseWords(dependencies.database, collection, context.query.query),
     );
   const documents = await filtered(dependencies.database, context);
-  const semantic = await semanticLeg(dependencies, context, weight, documents);
-  const keyword = await keywordLeg(dependencies, context, weight, words, documents);
+  // Words are matched on this thread while a worker embeds the query.
+  const [semantic, keyword] = await Promise.all([
+    semanticLeg(dependencies, context, weight, documents),
+    keywordLeg(dependencies, context, weight, words, documents),
+  ]);
   await settleFailures(dependencies.ledger, context, semantic, keyword);
   const effective = semantic.error ? 0 : keyword.error ? 1 : weight;
   const fused = fuse(join(semantic, keyword), effective);

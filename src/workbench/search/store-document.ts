@@ -9,7 +9,7 @@ import {
 import { KeyTakenError, NotFoundError } from "#base/errors/index.ts";
 import { type Embedding, embeddingBytes } from "#engine/embeddings/index.ts";
 import type { PreparedDocument } from "#workbench/readers/index.ts";
-import { addKeywords, removeKeywords } from "./keyword-index.ts";
+import { addKeywords, keywordEntry, removeKeywords } from "./keyword-index.ts";
 import type { ContentChange } from "./vector-index.ts";
 
 /** A document read, cut and embedded: all that one transaction needs. */
@@ -48,7 +48,7 @@ export async function storeDocument(
   const generation = await nextGeneration(tables, collection);
   const before = await tables
     .selectFrom("documents")
-    .select(["id", "created_at", "root"])
+    .select(["id", "key", "title", "created_at", "root"])
     .where("collection_id", "=", collection.id)
     .where("key", "=", ready.key)
     .executeTakeFirst();
@@ -56,7 +56,7 @@ export async function storeDocument(
   const removedRows: number[] = [];
   if (before) {
     if (before.root !== ready.root) throw keyTaken(collection, ready.key, before.root);
-    const removed = await removeChunks(tables, collection.id, before.id);
+    const removed = await removeChunks(tables, collection.id, before);
     replacedKeys.push(...removed.keys);
     removedRows.push(...removed.rows);
     await tables.deleteFrom("documents").where("id", "=", before.id).execute();
@@ -132,13 +132,9 @@ async function storeChunk(
     })
     .onConflict((conflict) => conflict.doNothing())
     .execute();
-  await addKeywords(tables, collection.id, {
-    row,
-    body: text,
-    identifiers: chunk.identifiers,
-    heading: [document.title ?? "", ...chunk.heading].join(" "),
-    path: document.key,
-  });
+  const { heading, identifiers } = chunk;
+  const entry = keywordEntry(document, { row, text, heading }, identifiers);
+  await addKeywords(tables, collection.id, entry);
   return { row, id, documentId: document.id, embedding };
 }
 
@@ -149,13 +145,15 @@ export async function removeDocument(
   collection: CollectionRow,
   documentId: string,
 ): Promise<ContentChange | null> {
-  const { rows, keys } = await removeChunks(tables, collection.id, documentId);
-  const { numDeletedRows } = await tables
-    .deleteFrom("documents")
+  const document = await tables
+    .selectFrom("documents")
+    .select(["id", "key", "title"])
     .where("id", "=", documentId)
     .where("collection_id", "=", collection.id)
     .executeTakeFirst();
-  if (numDeletedRows === 0n) return null;
+  if (!document) return null;
+  const { rows, keys } = await removeChunks(tables, collection.id, document);
+  await tables.deleteFrom("documents").where("id", "=", documentId).execute();
   const generation = await nextGeneration(tables, collection);
   await dropUnusedVectors(tables, database, keys);
   return { generation, removedRows: rows, added: [] };
@@ -175,16 +173,18 @@ async function nextGeneration(tables: Kysely<Tables>, collection: CollectionRow)
 async function removeChunks(
   tables: Kysely<Tables>,
   collection: string,
-  document: string,
+  document: Pick<DocumentRow, "id" | "key" | "title">,
 ): Promise<{ rows: number[]; keys: string[] }> {
   const chunks = await tables
     .deleteFrom("chunks")
-    .where("document_id", "=", document)
-    .returning(["row", "key"])
+    .where("document_id", "=", document.id)
+    .returning(["row", "key", "text", "heading"])
     .execute();
-  const rows = chunks.map(({ row }) => row);
-  await removeKeywords(tables, collection, rows);
-  return { rows, keys: chunks.map(({ key }) => key) };
+  for (const { row, text, heading } of chunks) {
+    const chunk = { row, text, heading: JSON.parse(heading) as string[] };
+    await removeKeywords(tables, collection, keywordEntry(document, chunk));
+  }
+  return { rows: chunks.map(({ row }) => row), keys: chunks.map(({ key }) => key) };
 }
 
 /** The error for a key that another source owns: the documents of a folder belong to its sync. */

@@ -3,8 +3,11 @@ import type { CollectionRow, Database } from "#base/database/index.ts";
 import { SpaceMismatchError } from "#base/errors/index.ts";
 import { type Embedding, readEmbedding, type Space, spaceOf } from "#engine/embeddings/index.ts";
 
-/** Rows read or scanned before other work gets a turn: about 5 ms at 256 dims. */
+/** Rows read from the database before other work gets a turn. */
 const rowsPerTurn = 4000;
+
+/** Rows scanned before other work gets a turn: about 5 ms at 256 dims. */
+const rowsPerScan = 16_000;
 
 /** Collections whose vectors stay in memory; the least recently searched leaves first. */
 const collectionsInMemory = 32;
@@ -229,56 +232,72 @@ async function scanLoaded(
   documents: readonly string[] | null,
 ): Promise<VectorMatch[]> {
   const allowed = documents === null ? null : new Set(documents);
-  const { values, ids, rows, dims, count } = held;
+  const { values, ids, rows, count } = held;
   const documentOf = held.documents;
   const scores = new Float32Array(count);
-  for (let place = 0; place < count; place += 1) {
-    if (place > 0 && place % (rowsPerTurn * 4) === 0) await nextTurn();
-    scores[place] = dot(values, place * dims, query, dims);
+  for (let from = 0; from < count; from += rowsPerScan) {
+    if (from > 0) await nextTurn();
+    scoreRows(values, query, scores, from, Math.min(count, from + rowsPerScan));
   }
-  const places: number[] = [];
-  for (let place = 0; place < count; place += 1) {
-    if (ids[place] === "" || (allowed && !allowed.has(documentOf[place] ?? ""))) continue;
-    places.push(place);
-  }
-  return bestPlaces(places, scores, limit, ids).map((place) => ({
+  const sought = (place: number) =>
+    ids[place] !== "" && (allowed === null || allowed.has(documentOf[place] ?? ""));
+  return bestPlaces(scores, sought, limit, ids).map((place) => ({
     row: rows[place] ?? 0,
     id: ids[place] ?? "",
     score: scores[place] ?? 0,
   }));
 }
 
-/** Dot product of the row at `offset` with `query`, four sums at a time. */
-function dot(values: Float32Array, offset: number, query: Float32Array, dims: number): number {
-  let a = 0;
-  let b = 0;
-  let c = 0;
-  let d = 0;
-  const whole = dims - (dims % 4);
-  for (let index = 0; index < whole; index += 4) {
-    a += (values[offset + index] as number) * (query[index] as number);
-    b += (values[offset + index + 1] as number) * (query[index + 1] as number);
-    c += (values[offset + index + 2] as number) * (query[index + 2] as number);
-    d += (values[offset + index + 3] as number) * (query[index + 3] as number);
+/** Dot products of rows `first` to `last` of `matrix` with `vector`; four rows at a time share each component. */
+function scoreRows(
+  matrix: Float32Array,
+  vector: Float32Array,
+  into: Float32Array,
+  first: number,
+  last: number,
+): void {
+  const dims = vector.length;
+  for (let row = first; row < last; row += 4) {
+    // The last rows may be fewer than four: their neighbours before them are computed twice instead.
+    const start = Math.max(0, Math.min(row, last - 4));
+    const at = start * dims;
+    let a = 0;
+    let b = 0;
+    let c = 0;
+    let d = 0;
+    for (let index = 0; index < dims; index += 1) {
+      const component = vector[index] as number;
+      a += (matrix[at + index] as number) * component;
+      b += (matrix[at + dims + index] as number) * component;
+      c += (matrix[at + 2 * dims + index] as number) * component;
+      d += (matrix[at + 3 * dims + index] as number) * component;
+    }
+    into[start] = a;
+    into[start + 1] = b;
+    into[start + 2] = c;
+    into[start + 3] = d;
   }
-  for (let index = whole; index < dims; index += 1)
-    a += (values[offset + index] as number) * (query[index] as number);
-  return a + b + c + d;
 }
 
-/** The `limit` places of highest score, best first, ties by id. */
+/** The `limit` places of highest score among those sought, best first, ties by id. */
 function bestPlaces(
-  places: readonly number[],
   scores: Float32Array,
+  sought: (place: number) => boolean,
   limit: number,
   ids: readonly string[],
 ): number[] {
-  const sorted = Float32Array.from(places, (place) => scores[place] ?? 0).sort();
-  const least = sorted[Math.max(0, sorted.length - limit)] ?? -Infinity;
-  return places
-    .filter((place) => (scores[place] ?? 0) >= least)
-    .sort(
-      (a, b) => (scores[b] ?? 0) - (scores[a] ?? 0) || ((ids[a] ?? "") < (ids[b] ?? "") ? -1 : 1),
-    )
-    .slice(0, limit);
+  const compare = (a: number, b: number) =>
+    (scores[b] ?? 0) - (scores[a] ?? 0) || ((ids[a] ?? "") < (ids[b] ?? "") ? -1 : 1);
+  let kept: number[] = [];
+  let least = -Infinity;
+  for (let place = 0; place < scores.length; place += 1) {
+    if ((scores[place] ?? 0) < least || !sought(place)) continue;
+    kept.push(place);
+    // Sorting once in a while and forgetting the rest costs less than keeping a heap for every row.
+    if (kept.length >= limit * 4) {
+      kept = kept.sort(compare).slice(0, limit);
+      least = scores[kept.at(-1) ?? 0] ?? -Infinity;
+    }
+  }
+  return kept.sort(compare).slice(0, limit);
 }
