@@ -39,14 +39,46 @@ async function openRooms(
   home: DataDirectory,
   release: () => void,
 ): Promise<OpenApp> {
-  const { config } = configuration;
+  const base = await openBase(configuration, home);
+  const rooms = buildRooms(configuration, home, base);
+  await rooms.jobs.takeUp();
+  const { database, ledger, logger, metrics, workers } = base;
+  const forget = configuration.onChange(({ logging }) => logger.setLevel(logging.level));
+  const close = async () => {
+    forget();
+    await rooms.jobs.close();
+    await workers.dispose();
+    await ledger.end();
+    await database.close();
+    metrics.close();
+    logger.close();
+    release();
+  };
+  let closed: Promise<void> | null = null;
+  return {
+    configuration,
+    home,
+    logger,
+    metrics,
+    database,
+    ledger,
+    ...rooms,
+    catalogue: operations,
+    close: () => (closed ??= close()),
+  };
+}
+
+type Base = Awaited<ReturnType<typeof openBase>>;
+
+/** What everything stands on: log, counters, threads, the store and the ledger of this run. */
+async function openBase({ config }: Configuration, home: DataDirectory) {
   const logger = createLogger({ ...config.logging, folder: home.logs });
   const metrics = createMetrics();
   // Faults that happen before the ledger is open are kept until it is.
   const early: unknown[] = [];
-  let ledger: Ledger | null = null;
+  let opened: Ledger | null = null;
   const onFault = (thrown: unknown, facts: Record<string, unknown>) => {
-    if (ledger) void ledger.record(thrown, { facts });
+    if (opened) void opened.record(thrown, { facts });
     else early.push(thrown);
   };
   const workers = createWorkers({ onFault: ({ pool, error }) => onFault(error, { pool }) });
@@ -55,46 +87,41 @@ async function openRooms(
     backups: home.backups,
     onFault: (error) => onFault(error, { part: "database" }),
   });
-  ledger = await openLedger({
+  const ledger = await openLedger({
     database,
     logger,
     artifacts: home.artifacts,
     facts: { version: findPackage().version, environment: config.environment },
   });
+  opened = ledger;
   for (const thrown of early) await ledger.record(thrown);
+  return { logger, metrics, workers, database, ledger };
+}
+
+/** The rooms above the store, in the order of the house. */
+function buildRooms(configuration: Configuration, home: DataDirectory, base: Base) {
+  const { database, ledger, logger, metrics, workers } = base;
+  const { security, performance: limits, models } = configuration.config;
   const access = createAccess(database, {
-    tokenMinutes: config.security.signInMinutes,
-    sessionHours: config.security.sessionHours,
+    tokenMinutes: security.signInMinutes,
+    sessionHours: security.sessionHours,
   });
   const jobs = createJobs({ database, ledger, events: createEventBus(), metrics });
-  const { performance: limits } = config;
   const runtime = createStaticRuntime({
     workers,
     threads: limits.embedThreads,
     threadMegabytes: limits.workerMegabytes,
     callLimitMs: limits.workerTimeoutSeconds * 1000,
   });
-  const embeddings = createEmbeddings({
-    database,
-    metrics,
-    runtime,
-    folders: config.models.static,
+  const embeddings = createEmbeddings({ database, metrics, runtime, folders: models.static });
+  const settings = () => ({
+    roots: configuration.config.storage.roots,
+    indexConcurrency: limits.indexConcurrency,
+    workerMegabytes: limits.workerMegabytes,
+    workerTimeoutMs: limits.workerTimeoutSeconds * 1000,
   });
-  const search = createSearch({
-    store: { database, ledger },
-    access,
-    jobs,
-    embeddings,
-    machine: {
-      workers,
-      settings: () => ({
-        roots: configuration.config.storage.roots,
-        indexConcurrency: limits.indexConcurrency,
-        workerMegabytes: limits.workerMegabytes,
-        workerTimeoutMs: limits.workerTimeoutSeconds * 1000,
-      }),
-    },
-  });
+  const store = { database, ledger };
+  const search = createSearch({ store, access, jobs, embeddings, machine: { workers, settings } });
   const overview = createOverview({
     configuration,
     directory: home,
@@ -102,33 +129,7 @@ async function openRooms(
     telemetry: { logger, metrics },
     models: { embeddings, search, workers },
   });
-  await jobs.takeUp();
-  const opened = ledger;
-  let closed: Promise<void> | null = null;
-  const close = async () => {
-    await jobs.close();
-    await workers.dispose();
-    await opened.end();
-    await database.close();
-    metrics.close();
-    logger.close();
-    release();
-  };
-  return {
-    configuration,
-    logger,
-    metrics,
-    database,
-    ledger,
-    access,
-    jobs,
-    embeddings,
-    search,
-    overview,
-    catalogue: operations,
-    home,
-    close: () => (closed ??= close()),
-  };
+  return { access, jobs, embeddings, search, overview };
 }
 
 /** A running Candor: its address, a one-time address for a browser, and the key of the principal `local`. */

@@ -168,54 +168,24 @@ describe("documents one by one", () => {
     expect(body["counts"]).toMatchObject({ chunks: 0, vectors: 0 });
   });
 
-  test.each([
-    [
-      "an image called text",
-      { name: "a.md", type: "text/markdown", content: png },
-      422,
-      "format_invalid",
-    ],
-    ["an image", { name: "a.png", type: "image/png", content: png }, 415, "format_unsupported"],
-    [
-      "text called PDF",
-      { name: "a.pdf", type: "application/pdf", content: "Water" },
-      415,
-      "format_unsupported",
-    ],
-    [
-      "broken JSON",
-      { name: "a.json", type: "application/json", content: "{" },
-      422,
-      "format_invalid",
-    ],
-    [
-      "broken UTF-8",
-      { name: "a.txt", type: "text/plain", content: Buffer.from([0x41, 0xff]) },
-      422,
-      "encoding_invalid",
-    ],
-    [
-      "a charset nobody knows",
-      { name: "a.txt", type: "text/plain; charset=x-no", content: "A" },
-      422,
-      "encoding_invalid",
-    ],
-    ["nothing", { name: "a.md", type: "text/markdown", content: "" }, 422, "document_empty"],
-    ["blanks", { name: "a.md", type: "text/markdown", content: " \n " }, 422, "document_empty"],
-    [
-      "11 MB",
-      { name: "a.txt", type: "text/plain", content: "water ".repeat(1_900_000) },
-      413,
-      "document_too_large",
-    ],
-  ])("%s is refused", async (_what, { name, type, content }, status, code) => {
+  test.each<[what: string, name: string, type: string, content: string | Buffer, answer: string]>([
+    ["an image called text", "a.md", "text/markdown", png, "422 format_invalid"],
+    ["an image", "a.png", "image/png", png, "415 format_unsupported"],
+    ["text called PDF", "a.pdf", "application/pdf", "Water", "415 format_unsupported"],
+    ["broken JSON", "a.json", "application/json", "{", "422 format_invalid"],
+    ["broken UTF-8", "a.txt", "text/plain", Buffer.from([0x41, 0xff]), "422 encoding_invalid"],
+    ["a charset nobody knows", "a.txt", "text/plain; charset=x-no", "A", "422 encoding_invalid"],
+    ["nothing", "a.md", "text/markdown", "", "422 document_empty"],
+    ["blanks", "a.md", "text/markdown", " \n ", "422 document_empty"],
+    ["11 MB", "a.txt", "text/plain", "water ".repeat(1_900_000), "413 document_too_large"],
+  ])("%s is refused", async (_what, name, type, content, refusal) => {
     const form = new FormData();
     const bytes = typeof content === "string" ? content : new Uint8Array(content);
     form.set("file", new Blob([bytes], { type }), name);
     form.set("mediaType", type);
     const path = "/collections/single/documents";
-    const answer = await server.ask("POST", path, undefined, { form });
-    expect(answer).toMatchObject({ status, body: { code } });
+    const { status, body } = await server.ask("POST", path, undefined, { form });
+    expect(`${status} ${String(body["code"])}`).toBe(refusal);
   });
 
   test.each([

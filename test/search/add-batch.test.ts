@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { z } from "zod";
 import type { Job } from "#base/jobs/index.ts";
 import { collectionsCreate } from "#operations/collections/create.ts";
+import { collectionsDelete } from "#operations/collections/delete.ts";
 import { documentsAdd } from "#operations/documents/add.ts";
 import { documentsAddBatch } from "#operations/documents/add-batch.ts";
 import { documentsDelete } from "#operations/documents/delete.ts";
@@ -174,6 +175,19 @@ describe("batchSize", () => {
       code: "input_invalid",
       errors: [{ pointer: "/batchSize" }],
     });
+  });
+});
+
+test("a collection that is deleted meanwhile ends the job with one reason", async () => {
+  const job = await start(
+    Array.from({ length: 60 }, (_, index) => ({ key: `k${index}`, content: `text ${index}` })),
+    { batchSize: 2 },
+  );
+  await room.call(collectionsDelete, { collection });
+  expect(await room.ended(job)).toMatchObject({
+    state: "failed",
+    failed: 0,
+    error: { code: "not_found" },
   });
 });
 

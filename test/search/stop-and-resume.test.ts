@@ -86,7 +86,10 @@ test("a collection that is deleted meanwhile leaves nothing behind", async () =>
   const { id } = await room.call(collectionsGet, { collection });
   const deleted = await room.call(collectionsDelete, { collection });
   expect(deleted.dependents).toEqual([{ type: "job", count: 1 }]);
-  expect(["partial", "failed"]).toContain((await room.ended(job)).state);
+  const ended = await room.ended(job);
+  expect(ended).toMatchObject({ state: "failed", error: { code: "not_found" } });
+  // One reason for all, and not one for each file.
+  expect(ended.failed).toBe(0);
   for (const table of ["documents", "chunks", "document_texts"] as const)
     expect(
       await room.app.database.unscoped

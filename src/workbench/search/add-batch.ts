@@ -1,5 +1,5 @@
 import type { CollectionRow } from "#base/database/index.ts";
-import { toCandorError } from "#base/errors/index.ts";
+import { type CandorError, toCandorError } from "#base/errors/index.ts";
 import { type JobContext, type JobItem, type JobKind, withRetry } from "#base/jobs/index.ts";
 import { type AddDocument, type Added, isSame, toIncoming } from "./add-document.ts";
 import { documentOf, type IndexDependencies, makeReady, store } from "./index-document.ts";
@@ -35,6 +35,8 @@ type Batch = {
   /** What earlier attempts finished. */
   before: Map<string, JobItem>;
   result: BatchResult;
+  /** Set when the collection or its model is gone: every further document would only repeat it. */
+  end: CandorError | null;
 };
 
 /** The job behind `documents.addBatch`: every document by itself, failures listed with their ledger entry. */
@@ -55,6 +57,7 @@ export function addBatchJob(
         collection: await find(context.input.collection),
         before: await context.finishedBefore(),
         result: { done: 0, failed: 0, skipped: 0, items: [], errors: [] },
+        end: null,
       };
       for (let from = 0; from < documents.length; from += batchSize) {
         if (context.signal.aborted) break;
@@ -62,6 +65,7 @@ export function addBatchJob(
         await Promise.all(
           together.map((document, place) => addItem(batch, from + place, document)),
         );
+        if (batch.end) throw batch.end;
       }
       batch.result.items.sort((a, b) => a.index - b.index);
       return batch.result;
@@ -83,6 +87,10 @@ async function addItem(batch: Batch, index: number, document: AddDocument): Prom
   } catch (thrown) {
     if (context.signal.aborted) return;
     const error = toCandorError(thrown);
+    if (error.code === "not_found") {
+      batch.end ??= error;
+      return;
+    }
     const ledgerId = await context.fail(item, error);
     result.failed += 1;
     result.errors.push({ item, code: error.code, message: error.message, ledgerId });

@@ -191,6 +191,8 @@ async function indexFile(sync: Sync, key: string, path: string): Promise<void> {
   } catch (thrown) {
     const error = toCandorError(thrown);
     if (error.code === "cancelled") return;
+    // The collection or its model is gone: no file can be indexed any more, and every one would only repeat it.
+    if (error.code === "not_found") throw error;
     const reason = skipReasons[error.code];
     if (reason !== undefined) {
       await skip(sync, key, reason);
