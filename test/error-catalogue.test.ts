@@ -9,7 +9,6 @@ import {
   noticeCatalogue,
   severities,
 } from "#base/errors/index.ts";
-import { renderDocuments } from "../scripts/generate-docs.ts";
 
 const repository = join(import.meta.dirname, "..");
 
@@ -85,7 +84,3 @@ test.each(Object.keys(noticeCatalogue))(
     expect(given.test(tests)).toBe(true);
   },
 );
-
-test.each([...renderDocuments()])("%s is current: npm run docs", (path, text) => {
-  expect(readFileSync(join(repository, path), "utf8")).toBe(text);
-});

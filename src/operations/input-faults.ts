@@ -22,9 +22,18 @@ function toFaults(issue: Issue): FieldFault[] {
     }));
   if (issue.code === "invalid_value")
     return [{ pointer: at, message: issue.message, valid: [...issue.values] }];
-  if (issue.code === "invalid_union")
-    return [{ pointer: at, message: "fits none of the allowed shapes" }];
+  if (issue.code === "invalid_union") return unionFaults(issue, at);
   return [{ pointer: at, message: issue.message }];
+}
+
+/** What keeps the value from the shape it comes closest to: the one in which the fault lies deepest, with the fewest faults. */
+function unionFaults(issue: Extract<Issue, { code: "invalid_union" }>, at: string): FieldFault[] {
+  const depth = (issues: readonly Issue[]) => Math.max(0, ...issues.map(({ path }) => path.length));
+  const [closest = []] = issue.errors.toSorted(
+    (a, b) => depth(b) - depth(a) || a.length - b.length,
+  );
+  if (depth(closest) === 0) return [{ pointer: at, message: "fits none of the allowed shapes" }];
+  return closest.flatMap(toFaults).map((fault) => ({ ...fault, pointer: `${at}${fault.pointer}` }));
 }
 
 function pointer(path: readonly PropertyKey[]): string {

@@ -63,14 +63,15 @@ export async function runOperation(
   const notices: Notice[] = [];
   const course: Course = { app, operation, caller, requestId, began };
   return observed(course, async () => {
-    const call = await prepare(course, rawInput, notices);
+    const asked = admit(course, rawInput);
     const produce = async () => {
-      const made = await operation.run(call);
+      const made = await operation.run(await prepare(course, asked, notices));
       return checkOutput(operation, made);
     };
+    // A replay is answered before anything is looked up: what the first request deleted is not there any more.
     const output = await (caller.idempotencyKey === undefined || operation.effect === "read"
       ? produce()
-      : once(app, operation, call, caller.idempotencyKey, produce));
+      : once(course, asked, notices, caller.idempotencyKey, produce));
     return {
       output,
       notices,
@@ -91,7 +92,7 @@ export async function* streamOperation(
   const requestId = caller.requestId ?? randomUUID();
   const course: Course = { app, operation, caller, requestId, began };
   const events = await observed(course, async () => {
-    const call = await prepare(course, rawInput, []);
+    const call = await prepare(course, admit(course, rawInput), []);
     const made = operation.run(call);
     if (!(Symbol.asyncIterator in made))
       throw new DefectError(`${operation.name} does not stream.`);
@@ -165,17 +166,23 @@ function isRecorded(error: CandorError): boolean {
   return error.status >= 500 || !(ordinary && mild);
 }
 
+/** A checked input and the caller who may ask for it. */
+type Asked = { readonly principal: Principal | null; readonly input: unknown };
+
+function admit({ app, operation, caller }: Course, rawInput: unknown): Asked {
+  const principal = app.access.admit(caller.principal, operation.permission);
+  const parsed = operation.input.safeParse(rawInput);
+  if (!parsed.success) throw toInputError(operation.name, parsed.error as z.ZodError);
+  return { principal, input: parsed.data };
+}
+
 async function prepare(
   course: Course,
-  rawInput: unknown,
+  { principal, input }: Asked,
   notices: Notice[],
 ): Promise<Call<unknown>> {
   const { app, operation, caller, requestId } = course;
   const { permission } = operation;
-  const principal = app.access.admit(caller.principal, permission);
-  const parsed = operation.input.safeParse(rawInput);
-  if (!parsed.success) throw toInputError(operation.name, parsed.error as z.ZodError);
-  const input: unknown = parsed.data;
   const own = permission !== "public" && principal ? permission.own : undefined;
   return {
     input,
@@ -240,9 +247,9 @@ const inFlight = new Set<string>();
 
 /** Exactly one effect per idempotency key: a replay gets the stored answer, another input is refused. */
 async function once(
-  app: App,
-  operation: Operation,
-  call: Call<unknown>,
+  { app, operation }: Course,
+  asked: Asked,
+  notices: Notice[],
   key: string,
   produce: () => Promise<unknown>,
 ): Promise<unknown> {
@@ -250,8 +257,8 @@ async function once(
     throw new InputInvalidError("Idempotency-Key takes 1 to 200 printable ASCII characters.", {
       errors: [{ pointer: "/Idempotency-Key", message: "1 to 200 printable ASCII characters" }],
     });
-  const principal = call.principal?.id ?? "";
-  const inputHash = hashInput(call.input);
+  const principal = asked.principal?.id ?? "";
+  const inputHash = hashInput(asked.input);
   const slot = `${principal}\n${operation.name}\n${key}`;
   if (inFlight.has(slot))
     throw new IdempotencyInFlightError("The first request with this key is still running.", {
@@ -264,7 +271,7 @@ async function once(
       throw new IdempotencyMismatchError(
         "This Idempotency-Key was used for another request. Use a new key.",
       );
-    if (stored) return replay(operation, call, JSON.parse(stored.answer));
+    if (stored) return replay(operation, notices, JSON.parse(stored.answer));
     const request = {
       principal,
       operation: operation.name,
@@ -309,9 +316,12 @@ function storedAnswer(app: App, principal: string, operation: string, key: strin
     .executeTakeFirst();
 }
 
-function replay(operation: Operation, call: Call<unknown>, answer: unknown): unknown {
+function replay(operation: Operation, notices: Notice[], answer: unknown): unknown {
   if (operation.name === "keys.create")
-    call.notice({ code: "key_shown_once", message: "The key was shown in the first answer only." });
+    notices.push({
+      code: "key_shown_once",
+      message: "The key was shown in the first answer only.",
+    });
   return checkOutput(operation, answer);
 }
 

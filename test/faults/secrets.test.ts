@@ -18,8 +18,8 @@ const random = (length: number) =>
     .replaceAll(/[^A-Za-z]/g, "x")
     .slice(0, length);
 
-/** A secret of each kind, random, so that wherever it is found it leaked. */
-const secrets = {
+/** A secret of each kind, new for each test, so that wherever it is found it leaked there. */
+const makeSecrets = () => ({
   candor: `candor_${random(40)}`,
   hub: `hf_${random(34)}`,
   provider: `sk-${random(32)}`,
@@ -28,12 +28,11 @@ const secrets = {
   token: `eyJ${random(20)}.${random(30)}.${random(30)}`,
   address: random(24),
   assigned: random(24),
-  signing: random(48),
-  unread: random(40),
-} as const;
+});
+let secrets = makeSecrets();
 
 /** As they stand in texts, names and headers; the last two are secrets by what stands around them. */
-const told = [
+const told = () => [
   secrets.candor,
   secrets.hub,
   secrets.provider,
@@ -44,12 +43,13 @@ const told = [
   `password=${secrets.assigned}`,
 ];
 
-const database = { DATABASE_URL: `postgres://user:${secrets.address}@db.example/x` };
+/** Secrets of the server's own environment, one that it reads and one that it does not. */
+const own = { signing: random(48), unread: random(40) };
 const environment = {
   CANDOR_MODELS_STATIC: fileURLToPath(new URL("../fixtures/static-16", import.meta.url)),
-  SECRET_KEY: secrets.signing,
+  SECRET_KEY: own.signing,
   LOG_LEVEL: "trace",
-  HF_TOKEN: secrets.unread,
+  HF_TOKEN: own.unread,
 };
 
 let workplace: Workplace;
@@ -65,6 +65,7 @@ afterAll(closeWorkplaces);
 /** What was shown to anybody since the test began. */
 let shown: [where: string, text: string][] = [];
 beforeEach(() => {
+  secrets = makeSecrets();
   shown = [];
 });
 
@@ -98,7 +99,7 @@ async function findLeaks(): Promise<string[]> {
     for (const name of readdirSync(folder))
       shown.push([`${part}/${name}`, readFileSync(join(folder, name), "latin1")]);
   }
-  return Object.entries(secrets).flatMap(([name, secret]) =>
+  return Object.entries({ ...secrets, ...own }).flatMap(([name, secret]) =>
     shown
       .filter(([, text]) => text.includes(secret))
       .map(([where, text]) => {
@@ -110,7 +111,7 @@ async function findLeaks(): Promise<string[]> {
 
 describe("a caller's secret is shown and kept nowhere", () => {
   test("in headers", async () => {
-    for (const secret of told) {
+    for (const secret of told()) {
       const headers = {
         "user-agent": secret,
         referer: `http://127.0.0.1/?${secret}`,
@@ -127,7 +128,7 @@ describe("a caller's secret is shown and kept nowhere", () => {
   });
 
   test("in addresses and bodies that are refused", async () => {
-    for (const secret of told) {
+    for (const secret of told()) {
       const part = encodeURIComponent(secret);
       for (const address of [
         `/collections/${part}`,
@@ -165,12 +166,12 @@ describe("a caller's secret is shown and kept nowhere", () => {
     const folder = join(workplace.folder, "texts");
     await writeFiles(
       folder,
-      Object.fromEntries(told.map((secret, index) => [`${index}.json`, `{"a": ${secret}`])),
+      Object.fromEntries(told().map((secret, index) => [`${index}.json`, `{"a": ${secret}`])),
     );
     const job = await sync(server, "notes", folder);
-    expect(job).toMatchObject({ state: "failed", failed: told.length });
+    expect(job).toMatchObject({ state: "failed", failed: told().length });
     await ask("GET", `/jobs/${job.id}/items?limit=100`);
-    const documents = told.map((secret, index) => ({
+    const documents = told().map((secret, index) => ({
       key: `${index}`,
       content: `{"a": ${secret}`,
       mediaType: "application/json",
@@ -178,7 +179,7 @@ describe("a caller's secret is shown and kept nowhere", () => {
       metadata: { password: secret },
     }));
     const path = "/collections/notes/documents/batch?wait=true";
-    expect((await ask("POST", path, { documents })).body).toMatchObject({ failed: told.length });
+    expect((await ask("POST", path, { documents })).body).toMatchObject({ failed: told().length });
     expect(await candor(["index", folder, "--collection", "notes"])).toMatchObject({ code: 1 });
     expect(await findLeaks()).toEqual([]);
   });
@@ -186,7 +187,7 @@ describe("a caller's secret is shown and kept nowhere", () => {
   test("in names of files and documents that fail or are left out", async () => {
     const folder = join(workplace.folder, "names");
     // A slash would part the name, and with it the secret.
-    const names = told.filter((secret) => !secret.includes("/"));
+    const names = told().filter((secret) => !secret.includes("/"));
     await writeFiles(
       folder,
       Object.fromEntries(
@@ -209,7 +210,11 @@ describe("a caller's secret is shown and kept nowhere", () => {
     for (const secret of [secrets.hub, `password=${secrets.assigned}`])
       await candor(["search", "water", "--collection", secret]);
     await candor(["config", "--json"], environment);
-    const other = { ...environment, ...database, CANDOR_HOME: join(workplace.folder, "other") };
+    const other = {
+      ...environment,
+      CANDOR_HOME: join(workplace.folder, "other"),
+      DATABASE_URL: `postgres://user:${secrets.address}@db.example/x`,
+    };
     expect(await candor(["config", "check"], other)).toMatchObject({ code: 1 });
     expect(await candor(["serve", "--port", "0"], other)).toMatchObject({ code: 2 });
     expect(await findLeaks()).toEqual([]);

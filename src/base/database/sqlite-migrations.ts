@@ -32,11 +32,12 @@ export const sqliteMigrations: readonly { name: string; statements: readonly str
         from_character integer not null, to_character integer not null, from_line integer, to_line integer,
         heading text not null, prefix text not null, text text not null, key text not null, tokens integer not null) strict`,
       `create index chunks_by_document on chunks (document_id, ordinal)`,
-      `create index chunks_by_collection on chunks (collection_id)`,
+      `create index chunks_by_collection on chunks (collection_id, key)`,
       `create index chunks_by_key on chunks (key)`,
       `create table vectors (
         chunk_key text not null, space_id text not null references spaces (id), vector blob not null,
         primary key (chunk_key, space_id)) strict, without rowid`,
+      `create index vectors_by_space on vectors (space_id)`,
       `create table jobs (
         id text primary key, kind text not null, state text not null, owner text not null, target_type text not null,
         target_id text not null, input text not null, phase text, unit text not null, total integer, done integer not null,

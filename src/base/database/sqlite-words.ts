@@ -33,19 +33,24 @@ export function sqliteWords(reader: DatabaseSync): DialectWords {
       sql<boolean>`${sql.ref(column)} in (select value from json_each(${JSON.stringify(ids)}))`,
     stem: (word) => stems(word).join(" "),
     occurrences: (table, word, row) => {
-      const [stem] = stems(word);
-      if (stem === undefined) return [];
+      const parts = stems(word);
+      if (parts.length === 0) return [];
       try {
         reader.exec(
           `create virtual table temp.occurrences using fts5vocab('main', '${table}', 'instance')`,
         );
         try {
-          return reader
-            .prepare(
-              "select col as column, count(*) as count from temp.occurrences where term = ? and doc = ? group by col",
-            )
-            .all(stem, row)
-            .map(({ column, count }) => ({ column: String(column), count: Number(count) }));
+          const places = reader.prepare(
+            "select col as column, offset from temp.occurrences where term = ? and doc = ?",
+          );
+          return countPhrase(
+            parts.map((part) =>
+              places.all(part, row).map(({ column, offset }) => ({
+                column: String(column),
+                offset: Number(offset),
+              })),
+            ),
+          );
         } finally {
           reader.exec("drop table temp.occurrences");
         }
@@ -54,6 +59,24 @@ export function sqliteWords(reader: DatabaseSync): DialectWords {
       }
     },
   };
+}
+
+type Place = { column: string; offset: number };
+
+/** How often the parts of a word stand one after the other in each column, given the places of each part. */
+function countPhrase(parts: readonly (readonly Place[])[]): { column: string; count: number }[] {
+  const counts = new Map<string, number>();
+  const [first = [], ...rest] = parts.map(
+    (places) => new Set(places.map(({ column, offset }) => `${offset} ${column}`)),
+  );
+  for (const place of first) {
+    const [offset = "", column = ""] = place.split(" ");
+    const follows = rest.every((places, index) =>
+      places.has(`${Number(offset) + index + 1} ${column}`),
+    );
+    if (follows) counts.set(column, (counts.get(column) ?? 0) + 1);
+  }
+  return [...counts].map(([column, count]) => ({ column, count }));
 }
 
 function openStemmer(): DatabaseSync {

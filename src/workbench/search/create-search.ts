@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { realpath, stat } from "node:fs/promises";
 import { isAbsolute, relative, resolve, sep } from "node:path";
 import type { Access, Principal } from "#base/access/index.ts";
@@ -177,7 +178,9 @@ async function allowedPath(
   const real = await realFolder(resolve(path), principal.kind === "local");
   if (principal.kind === "local") return real;
   for (const root of roots) {
-    const allowed = await realFolder(root, true);
+    // A configured folder that is not there allows nothing, and says nothing of itself.
+    if (!existsSync(root)) continue;
+    const allowed = await realFolder(root, false);
     const below = relative(allowed, real);
     if (below === "" || (!below.startsWith(`..${sep}`) && below !== ".." && !isAbsolute(below)))
       return real;
