@@ -28,7 +28,7 @@ const fileCount = 300;
 /** Each round is killed while the job runs, while the next process starts, and while the job runs again. */
 const rounds = 5;
 /** Kills right behind an answer. */
-const momentsAfterAnswers = 6;
+const momentsAfterAnswers = 4;
 
 /** The moments of the kills (mulberry32, a public domain generator); another seed tries other ones. */
 const seed = Number(process.env["CANDOR_TEST_SEED"] ?? 20_260_101);

@@ -62,3 +62,10 @@ test("a bad part of a filter is named by its place", async () => {
     errors: [{ pointer: "/filter/and/0/op", valid: expect.arrayContaining(["eq", "contains"]) }],
   });
 });
+
+test("a search among nothing says so", async () => {
+  await room.call(collectionsCreate, { name: "empty" });
+  const { items, notices } = await room.call(searchQuery, { query: "x", collections: ["empty"] });
+  expect(items).toEqual([]);
+  expect(notices).toMatchObject([{ code: "collection_empty", details: { documents: 0 } }]);
+});

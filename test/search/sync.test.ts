@@ -185,7 +185,7 @@ describe("what cannot be indexed", () => {
     const told = await items(job);
     expect(told).toMatchObject({
       "good.txt": "done",
-      "bad.json": expect.stringMatching(/^failed: bad\.json is not valid JSON/),
+      "bad.json": expect.stringMatching(/^failed: format_invalid: bad\.json is not valid JSON/),
       "bytes.txt": expect.stringMatching(/^failed: .*UTF-8/),
       "empty.txt": "skipped: empty",
       "blank.txt": "skipped: empty",
@@ -289,7 +289,7 @@ describe("keys and roots", () => {
     const job = await sync();
     expect(job).toMatchObject({ state: "partial", done: 1, failed: 1 });
     expect((await items(job))["a.txt"]).toBe(
-      `failed: The key "a.txt" belongs to a document added by hand in collection ${collection}.`,
+      `failed: key_taken: The key "a.txt" belongs to a document added by hand in collection ${collection}.`,
     );
     const refused = room.call(documentsAdd, { collection, key: "b.txt", content: "by hand" });
     await expect(refused).rejects.toMatchObject({ code: "key_taken", status: 409 });

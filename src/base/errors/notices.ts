@@ -4,6 +4,7 @@ export const noticeCatalogue = {
   keyword_only: "The semantic leg could not run; the answer rests on keywords alone.",
   semantic_only: "The keyword leg could not run; the answer rests on meaning alone.",
   still_indexing: "A job is still adding to a searched collection; counts are in the details.",
+  collection_empty: "Nothing is indexed in the searched collections yet.",
   collections_left_out:
     "Collections in other spaces were not searched; they are named in the details.",
   collection_created: "The collection did not exist and was created.",

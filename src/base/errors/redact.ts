@@ -24,7 +24,7 @@ const secretShapes: readonly (readonly [RegExp, string])[] = [
     redacted,
   ],
   [/\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}/gi, `$1 ${redacted}`],
-  [/([a-z][a-z0-9+.-]{1,20}:\/\/[^\s:/@]{0,200}):[^\s@/]{1,200}@/gi, `$1:${redacted}@`], // password in an address
+  [/([a-z][a-z0-9+.-]{1,20}:(?:\/|~1){1,2}[^\s:/@]{0,200}):[^\s@/]{1,200}@/gi, `$1:${redacted}@`], // password in an address
   [
     /\b([\w-]{0,40}?(?:password|passwd|passphrase|secret|token|api[_-]?key|secret[_-]?key|access[_-]?key))(["']?\s{0,3}[=:]\s{0,3}["']?)[^\s"'&,;]{6,}/gi,
     `$1$2${redacted}`,

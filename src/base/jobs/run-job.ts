@@ -3,6 +3,7 @@ import {
   CancelledError,
   type CandorError,
   JobThresholdError,
+  redactText,
   toCandorError,
   toProblem,
 } from "#base/errors/index.ts";
@@ -192,7 +193,8 @@ function jobContext<Input>(run: Run, only: ReadonlySet<string> | null): JobConte
         principal: row.owner,
         operation: row.kind,
       });
-      const reason = toCandorError(error).message;
+      const { code, message } = toCandorError(error);
+      const reason = `${code}: ${message}`;
       const before = await database.write((handle) =>
         keep(run, handle, { item, outcome: "failed", reason, ledgerId }),
       );
@@ -241,7 +243,7 @@ function count(
   live[told.outcome] += 1;
   live.finished += 1;
   run.dependencies.metrics.jobItem(run.row.kind, told.outcome);
-  publish(run, "job.item", told);
+  publish(run, "job.item", { ...told, item: redactText(told.item) });
   progress(run);
 }
 

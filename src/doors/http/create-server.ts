@@ -7,7 +7,7 @@ import {
   type FastifyServerOptions,
 } from "fastify";
 import multipart from "@fastify/multipart";
-import { RequestTimeoutError, ServerUnreachableError } from "#base/errors/index.ts";
+import { redactText, RequestTimeoutError, ServerUnreachableError } from "#base/errors/index.ts";
 import { answerBrokenConnection, answerProblem, routeOf } from "./answer-problem.ts";
 import { answerPreflight, checkOrigin, isPreflight } from "./check-origin.ts";
 import type { Door } from "./door.ts";
@@ -84,7 +84,8 @@ function setHeaders(request: FastifyRequest, reply: FastifyReply): void {
 
 /** A caller's own id for this request where it is a plain token, else a fresh one. */
 function requestId(given: string | string[] | undefined): string {
-  return typeof given === "string" && /^[A-Za-z0-9._-]{1,64}$/.test(given) ? given : randomUUID();
+  const plain = typeof given === "string" && /^[A-Za-z0-9._-]{1,64}$/.test(given);
+  return plain && redactText(given) === given ? given : randomUUID();
 }
 
 /** One line per request: the route's pattern stands for the address, whose names and query strings are nobody's business. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { redactText } from "#base/errors/index.ts";
 import { defineOperation } from "../define-operation.ts";
 import { pageInput, pageOutput, readPage } from "../list-page.ts";
 import { namedSchema } from "../shapes.ts";
@@ -28,11 +29,13 @@ export const jobsItems = defineOperation({
   cli: { command: "jobs items <job>" },
   run: async (call) => {
     const { job, outcome } = call.input;
-    return readPage(
+    const page = await readPage(
       "jobs.items",
       call,
-      ({ item }) => item,
+      ({ item }: { item: string }) => item,
       (after, limit) => call.app.jobs.items(job, { outcome, after, limit }, call.own),
     );
+    // Files are named by whoever made them: a name may hold a secret.
+    return { ...page, items: page.items.map((one) => ({ ...one, item: redactText(one.item) })) };
   },
 });

@@ -1,5 +1,5 @@
 import type { CollectionRow } from "#base/database/index.ts";
-import { type CandorError, toCandorError } from "#base/errors/index.ts";
+import { type CandorError, redactText, toCandorError } from "#base/errors/index.ts";
 import { type JobContext, type JobItem, type JobKind, withRetry } from "#base/jobs/index.ts";
 import { type AddDocument, type Added, isSame, toIncoming } from "./add-document.ts";
 import { documentOf, type IndexDependencies, makeReady, store } from "./index-document.ts";
@@ -93,7 +93,7 @@ async function addItem(batch: Batch, index: number, document: AddDocument): Prom
     }
     const ledgerId = await context.fail(item, error);
     result.failed += 1;
-    result.errors.push({ item, code: error.code, message: error.message, ledgerId });
+    result.errors.push({ item: redactText(item), code: error.code, message: error.message, ledgerId });
   }
 }
 

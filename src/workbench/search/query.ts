@@ -102,13 +102,20 @@ export async function runQuery(
       code: "hits_limited",
       message: `Only the best ${ranked.length} candidates are ranked; narrow the query or filter.`,
     });
-  await tellIndexing(dependencies.jobs, collections, options.notice);
+  const isIndexing = await tellIndexing(dependencies.jobs, collections, options.notice);
+  const searched = await countSearched(dependencies, collections);
+  if (searched.collections > 0 && searched.chunks === 0 && !isIndexing)
+    options.notice({
+      code: "collection_empty",
+      message: `Nothing is indexed in the ${searched.collections} searched collections.`,
+      details: searched,
+    });
   const answer: SearchAnswer = {
     items: await loadHits(dependencies.database, page, words),
     legs,
     weight,
     space: { id: space.id, name: space.name },
-    searched: await countSearched(dependencies, collections),
+    searched,
   };
   return { answer, next: end < ranked.length ? { offset: end, state } : null };
 }
@@ -175,14 +182,18 @@ async function tellIndexing(
   jobs: Jobs,
   collections: readonly CollectionRow[],
   notice: (notice: Notice) => void,
-): Promise<void> {
+): Promise<boolean> {
+  let isIndexing = false;
   for (const collection of collections)
-    for (const job of await jobs.activeOn(collection.id))
+    for (const job of await jobs.activeOn(collection.id)) {
+      isIndexing = true;
       notice({
         code: "still_indexing",
         message: `A job is still adding to ${collection.name}: ${job.done} of ${job.total ?? "an unknown number of"} ${job.unit} done.`,
         details: { collection: collection.name, job: job.id, done: job.done, total: job.total },
       });
+    }
+  return isIndexing;
 }
 
 /** What the searched collections hold: counted anew when one of them changed. */

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { CollectionRow } from "#base/database/index.ts";
-import { type CandorError, FileMissingError, toCandorError } from "#base/errors/index.ts";
+import { type CandorError, FileMissingError, redactText, toCandorError } from "#base/errors/index.ts";
 import { type JobContext, type JobKind, withRetry } from "#base/jobs/index.ts";
 import { stat } from "node:fs/promises";
 import { readFileSafely, walkFolder } from "#workbench/readers/index.ts";
@@ -180,7 +180,7 @@ async function skip({ context, result, seen }: Sync, key: string, reason: string
   await context.finish(key, { outcome: "skipped", reason }, async () => {});
   seen.delete(key);
   result.skippedCount += 1;
-  if (result.skipped.length < listedInResult) result.skipped.push({ key, reason });
+  if (result.skipped.length < listedInResult) result.skipped.push({ key: redactText(key), reason });
 }
 
 async function indexFile(sync: Sync, key: string, path: string): Promise<void> {
@@ -253,7 +253,7 @@ async function syncFile(
 
 function listLineWindows(result: SyncResult, key: string, reason: string | null): void {
   if (reason !== null && result.lineWindows.length < listedInResult)
-    result.lineWindows.push({ key, reason });
+    result.lineWindows.push({ key: redactText(key), reason });
 }
 
 /** Documents of this root whose file is not there any more, except below folders that could not be read. */
