@@ -81,7 +81,7 @@ export const freshnessSchema = z.object({
   indexedAt: z.string(),
 });
 
-export const rangeSchema = z.object({ from: z.int(), to: z.int() });
+const rangeSchema = z.object({ from: z.int(), to: z.int() });
 
 export const locationSchema = z.object({
   lines: rangeSchema.optional(),

@@ -52,7 +52,7 @@ export type ConfigurationFault = {
 export const secretCommand = `node -p "require('node:crypto').randomBytes(32).toString('hex')"`;
 
 /** The JSON pointer of a setting's key (`/server/port`) or of another name (`/CANDOR_PROT`). */
-export function pointerOf(key: string, isSetting: boolean): string {
+function pointerOf(key: string, isSetting: boolean): string {
   const escaped = key.replaceAll("~", "~0").replaceAll("/", "~1");
   return `/${isSetting ? escaped.replaceAll(".", "/") : escaped}`;
 }

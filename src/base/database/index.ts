@@ -1,4 +1,4 @@
-export type { Database, DatabaseHealth, ScopedReads, Scope, WriteHandle } from "./database.ts";
+export type { Database, Scope, WriteHandle } from "./database.ts";
 export type {
   ChunkRow,
   CollectionRow,
@@ -10,7 +10,6 @@ export type {
   Tables,
 } from "./tables.ts";
 export { idempotencyKeptMs, withIdempotency } from "./idempotency.ts";
-export type { IdempotentRequest } from "./idempotency.ts";
 export { findRuntimeFault } from "./check-runtime.ts";
 export { newId } from "./new-id.ts";
 export { ownDataDirectory } from "./own-data-directory.ts";

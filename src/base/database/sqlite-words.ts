@@ -4,7 +4,7 @@ import type { DialectWords } from "./database.ts";
 import { toDatabaseError } from "./driver-errors.ts";
 
 /** How keyword tables cut text into words; the stems of queries are made the same way. */
-export const keywordTokenizer = "porter unicode61 remove_diacritics 2";
+const keywordTokenizer = "porter unicode61 remove_diacritics 2";
 
 /** Stems kept in memory: a large vocabulary of snippets, about 5 MB. */
 const keptStems = 50_000;

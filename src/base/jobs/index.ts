@@ -1,4 +1,4 @@
-export { endedStates, jobStates } from "./job.ts";
+export { jobStates } from "./job.ts";
 export type { Job, JobItem, JobState } from "./job.ts";
 export { createJobs } from "./jobs.ts";
 export type { Jobs, JobScope } from "./jobs.ts";

@@ -26,7 +26,7 @@ export type RunLedger = {
 type RunRow = OpenTables["runs"];
 
 /** Counted from the entries, never kept apart. */
-export function countStatistics(entries: readonly LedgerEntry[]): LedgerStatistics {
+function countStatistics(entries: readonly LedgerEntry[]): LedgerStatistics {
   const bySeverity: Record<string, number> = {};
   const byCategory: Record<string, number> = {};
   for (const entry of entries) {

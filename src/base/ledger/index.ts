@@ -1,4 +1,3 @@
-export type { LedgerContext, LedgerEntry } from "./entry.ts";
-export type { RunLedger } from "./export-run.ts";
+export type { LedgerContext } from "./entry.ts";
 export { openLedger } from "./ledger.ts";
-export type { Ledger, LedgerGroup } from "./ledger.ts";
+export type { Ledger } from "./ledger.ts";

@@ -7,4 +7,3 @@ export {
   removeServerFile,
   writeServerFile,
 } from "./server-file.ts";
-export type { ServerFile } from "./server-file.ts";

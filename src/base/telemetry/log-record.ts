@@ -41,7 +41,7 @@ function toField(name: string, value: unknown, redaction: boolean): unknown {
 }
 
 /** An error as a line shows it. `unexpected` tells a defect from an error that Candor raises on purpose. */
-export function describeError(error: Error, redaction: boolean, depth = 0): LogFields {
+function describeError(error: Error, redaction: boolean, depth = 0): LogFields {
   const clean = redaction ? redactText : String;
   const known = error instanceof CandorError ? error : null;
   const inner = [

@@ -1,9 +1,7 @@
 export { createWorkers } from "./workers.ts";
 export type { Workers } from "./workers.ts";
-export type { PoolOptions, PoolStatus, WorkerFault, WorkerPool } from "./worker-pool.ts";
-export type { RunOptions } from "./worker-request.ts";
+export type { PoolOptions, PoolStatus, WorkerPool } from "./worker-pool.ts";
 export { serveTask, withTransfer } from "./serve-task.ts";
-export type { TaskHandlers } from "./serve-task.ts";
 export { taskUrl } from "./task-url.ts";
 export { probeMachine } from "./probe-machine.ts";
 export type { Machine } from "./probe-machine.ts";

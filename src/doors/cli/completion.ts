@@ -108,7 +108,7 @@ export type Point = {
 const lookup = "candor __complete collections 2>/dev/null";
 
 /** The completion script of `shell`: every word and option stands in it; only names of collections are asked for. */
-export function renderScript(shell: Shell, points: readonly Point[]): string {
+function renderScript(shell: Shell, points: readonly Point[]): string {
   switch (shell) {
     case "bash":
       return renderBash(points);

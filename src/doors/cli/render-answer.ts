@@ -77,7 +77,7 @@ function renderList(operation: Operation, answer: Answer, output: Output): strin
 }
 
 /** Names and values, one a line; what is nested is indented under its name. */
-export function renderObject(value: object, output: Output, indent = ""): string {
+function renderObject(value: object, output: Output, indent = ""): string {
   const entries = Object.entries(value).filter(([name]) => indent !== "" || !added.has(name));
   if (entries.length === 0) return `${indent}none`;
   const widths = entries.map(([name, inner]) => (isNested(inner) ? 0 : toTitle(name).length));

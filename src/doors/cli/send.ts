@@ -69,7 +69,7 @@ export async function* follow(
 }
 
 /** The HTTP request of an operation: path parameters, then query string or JSON body. */
-export function toRequest(
+function toRequest(
   context: Pick<Context, "interrupts">,
   operation: Operation,
   fields: Fields,

@@ -61,7 +61,7 @@ export function routeOf(request: FastifyRequest): string {
 }
 
 /** How large the body says it is; infinite when it does not say. */
-export function bodyBytes(request: FastifyRequest): number {
+function bodyBytes(request: FastifyRequest): number {
   const { "content-length": length, "transfer-encoding": encoding } = request.headers;
   return encoding === undefined ? Number(length ?? 0) : Infinity;
 }

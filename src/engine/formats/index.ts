@@ -1,2 +1,2 @@
 export { parseSafetensorsHeader, readTensor } from "./safetensors.ts";
-export type { SafetensorsHeader, TensorInfo, TensorValues } from "./safetensors.ts";
+export type { SafetensorsHeader, TensorValues } from "./safetensors.ts";

@@ -27,7 +27,7 @@ export type EmbeddedBatch = {
 };
 
 /** The ids that the model reads of a text: its prefix before it, cut after `maxTokens`. */
-export function readTokens(
+function readTokens(
   model: StaticModel,
   text: string,
   role: TextRole,

@@ -32,7 +32,7 @@ export type Chunk = {
 };
 
 /** Part of each chunk's key: raise it when chunking or what is embedded changes. */
-export const chunkerVersion = 1;
+const chunkerVersion = 1;
 
 /** Most chunks of one document: 10 MB of prose make about 7,000; more come from hostile headings alone. */
 const mostChunks = 50_000;

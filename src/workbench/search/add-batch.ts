@@ -93,7 +93,12 @@ async function addItem(batch: Batch, index: number, document: AddDocument): Prom
     }
     const ledgerId = await context.fail(item, error);
     result.failed += 1;
-    result.errors.push({ item: redactText(item), code: error.code, message: error.message, ledgerId });
+    result.errors.push({
+      item: redactText(item),
+      code: error.code,
+      message: error.message,
+      ledgerId,
+    });
   }
 }
 

@@ -1,4 +1,4 @@
 export { createSearch } from "./create-search.ts";
-export type { Search, SearchDependencies } from "./create-search.ts";
+export type { Search } from "./create-search.ts";
 export { filterOperators } from "./filter.ts";
 export { searchModes } from "./query.ts";

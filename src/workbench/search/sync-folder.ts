@@ -1,6 +1,11 @@
 import { createHash } from "node:crypto";
 import type { CollectionRow } from "#base/database/index.ts";
-import { type CandorError, FileMissingError, redactText, toCandorError } from "#base/errors/index.ts";
+import {
+  type CandorError,
+  FileMissingError,
+  redactText,
+  toCandorError,
+} from "#base/errors/index.ts";
 import { type JobContext, type JobKind, withRetry } from "#base/jobs/index.ts";
 import { stat } from "node:fs/promises";
 import { readFileSafely, walkFolder } from "#workbench/readers/index.ts";
