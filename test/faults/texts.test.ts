@@ -109,9 +109,9 @@ describe("embeddings", () => {
       }),
     ]);
     const query = { query: `${sixteen} fire fire`, collections: ["notes"] };
-    expect((await server.ask("POST", "/search", query)).body["notices"]).toEqual([
+    expect((await server.ask("POST", "/search", query)).body["notices"]).toContainEqual(
       expect.objectContaining({ code: "input_truncated", details: { tokens: 18, limit: 16 } }),
-    ]);
+    );
   });
 });
 

@@ -6,7 +6,12 @@ import { checkConfiguration, loadConfiguration } from "./configuration.ts";
 import { secretCommand } from "./faults.ts";
 import { environmentNames, settingsByKey } from "./settings.ts";
 import { describe, expect, it } from "vitest";
-import { goodSecret, itemOf, raised, useTemporaryFolders } from "./temporary-folders.ts";
+import {
+  goodSecret,
+  itemOf,
+  raised,
+  useTemporaryFolders,
+} from "../../../test/fixtures/config-folders.ts";
 
 const { places, sources, load, faultCodes } = useTemporaryFolders();
 

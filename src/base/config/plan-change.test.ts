@@ -1,7 +1,7 @@
 import { readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { itemOf, raised, useTemporaryFolders } from "./temporary-folders.ts";
+import { itemOf, raised, useTemporaryFolders } from "../../../test/fixtures/config-folders.ts";
 
 const { places, load } = useTemporaryFolders();
 

@@ -7,7 +7,12 @@ import { redactText } from "#base/errors/index.ts";
 import { checkConfiguration, loadConfiguration } from "./configuration.ts";
 import { secretCommand } from "./faults.ts";
 import { describe, expect, it } from "vitest";
-import { goodSecret, itemOf, raised, useTemporaryFolders } from "./temporary-folders.ts";
+import {
+  goodSecret,
+  itemOf,
+  raised,
+  useTemporaryFolders,
+} from "../../../test/fixtures/config-folders.ts";
 
 const { places, sources, load, faultCodes } = useTemporaryFolders();
 

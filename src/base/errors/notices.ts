@@ -9,9 +9,7 @@ export const noticeCatalogue = {
     "Collections in other spaces were not searched; they are named in the details.",
   collection_created: "The collection did not exist and was created.",
   hits_limited: "Paging ends at the deepest ranked candidates; narrow the query or filter.",
-  pairs_unavailable: "Token-pair shares exist only for mean-pooled static spaces.",
   key_shown_once: "The key is shown only in the first answer; this is a replay.",
-  line_windows: "A source file could not be parsed and was cut by lines.",
   secret_generated: "No secret key is configured; one was generated for this data directory.",
 } as const;
 

@@ -13,7 +13,7 @@ const secretNames =
 
 /** Shapes of secrets in running text, each with the reason it is here. */
 const secretShapes: readonly (readonly [RegExp, string])[] = [
-  [/\bcandor_[A-Za-z0-9_-]{20,}/g, redacted], // our own API keys
+  [/\bcandor_(?=[a-z_]{0,50}[A-Z0-9-])[A-Za-z0-9_-]{20,}/g, redacted], // our own API keys; names of metrics have lower case only
   [/\bhf_[A-Za-z0-9]{20,}/g, redacted], // model hub tokens
   [/\b(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}/g, redacted], // keys of hosted model providers
   [/\bgh[pousr]_[A-Za-z0-9]{20,}/g, redacted], // code hosts
