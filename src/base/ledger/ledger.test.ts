@@ -383,6 +383,12 @@ describe("a database that refuses", () => {
       expect(readFileSync(join(rooms.home.logs, "candor.log"), "utf8")).toContain(id);
       const { rmdirSync } = await import("node:fs");
       rmdirSync(fallbackPath(rooms.home.artifacts));
+
+      // What waited in memory goes in with the next entry that the database takes.
+      const next = await rooms.ledger.record(unreadable("kept"));
+      expect((await rooms.ledger.get(id)).message).toBe("lost cannot be read");
+      expect((await rooms.ledger.get(next)).message).toBe("kept cannot be read");
+      expect(rooms.ledger.health().state).toBe("ok");
     },
   );
 });

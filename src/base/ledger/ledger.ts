@@ -8,9 +8,10 @@ import {
   UncleanStopError,
 } from "#base/errors/index.ts";
 import type { Logger } from "#base/telemetry/index.ts";
-import { fromLedgerRow, toLedgerRow, type LedgerContext, type LedgerEntry } from "./entry.ts";
+import { fromLedgerRow, type LedgerContext, type LedgerEntry, toLedgerRow } from "./entry.ts";
 import { exportRunFile, renderRunReport, toRunLedger, type RunLedger } from "./export-run.ts";
-import { appendFallback, clearFallback, readFallback } from "./fallback-file.ts";
+import { createKeeper, insertEntry } from "./keep-entry.ts";
+import { clearFallback, readFallback } from "./fallback-file.ts";
 
 export type LedgerFilter = {
   readonly run?: string | undefined;
@@ -81,40 +82,22 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     environment: facts.environment,
   };
   await database.write(({ tables }) => tables.insertInto("runs").values(run).execute());
-  const state = { unwritten: 0, inFallback: 0 };
+  const keeper = createKeeper({ database, logger, artifacts });
   const queries = ledgerQueries(database);
   const ledger: Ledger = {
     runId: run.id,
     record: async (thrown, context = {}) => {
       const row = toLedgerRow(thrown, context, run.id);
       logEntry(logger, row);
-      try {
-        await insertEntry(database, row);
-      } catch (refused) {
-        try {
-          await appendFallback(artifacts, row);
-          state.inFallback += 1;
-        } catch (lost) {
-          state.unwritten += 1;
-          logger.error({ ledgerId: row.id, refused, lost }, "a ledger entry could not be kept");
-        }
-      }
+      await keeper.keep(row);
       return row.id;
     },
     ...queries,
-    health: () => {
-      if (state.unwritten > 0)
-        return { state: "degraded", detail: `${state.unwritten} entries could not be kept` };
-      if (state.inFallback > 0)
-        return {
-          state: "degraded",
-          detail: `${state.inFallback} entries wait outside the database until the next start`,
-        };
-      return { state: "ok", detail: `run ${run.id}` };
-    },
+    health: () => keeper.health() ?? { state: "ok", detail: `run ${run.id}` },
     end: async () => {
       run.ended_at = Date.now();
       try {
+        await keeper.keepWaiting();
         await setRun(database, run.id, { ended_at: run.ended_at });
         await exportRunFile(database, artifacts, run);
         await setRun(database, run.id, { exported: 1 });
@@ -147,25 +130,6 @@ function logEntry(logger: Logger, row: OpenTables["ledger_entries"]): void {
     { ledgerId: row.id, code: row.code, item: row.item, operation: row.operation },
     row.message,
   );
-}
-
-/** Inserts the entry and marks it a regression when its whole group had been resolved. */
-async function insertEntry(database: Database, row: OpenTables["ledger_entries"]): Promise<void> {
-  await database.write(async ({ tables }) => {
-    const latest = await tables
-      .selectFrom("ledger_entries")
-      .select("resolved")
-      .where("fingerprint", "=", row.fingerprint)
-      .orderBy("time", "desc")
-      .orderBy("id", "desc")
-      .limit(1)
-      .executeTakeFirst();
-    await tables
-      .insertInto("ledger_entries")
-      .values({ ...row, regressed: latest?.resolved === 1 ? 1 : 0 })
-      .onConflict((conflict) => conflict.doNothing())
-      .execute();
-  });
 }
 
 /** Takes the waiting entries in; the files of their runs are written again. A line that is no entry is set aside. */
