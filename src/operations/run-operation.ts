@@ -257,7 +257,12 @@ async function once(
     throw new InputInvalidError("Idempotency-Key takes 1 to 200 printable ASCII characters.", {
       errors: [{ pointer: "/Idempotency-Key", message: "1 to 200 printable ASCII characters" }],
     });
-  const principal = asked.principal?.id ?? "";
+  // A stored answer belongs to one caller, and a replayed sign-in would answer without opening a session.
+  if (operation.permission === "public" || asked.principal === null)
+    throw new InputInvalidError(`${operation.name} takes no Idempotency-Key.`, {
+      errors: [{ pointer: "/Idempotency-Key", message: "is not taken here" }],
+    });
+  const principal = asked.principal.id;
   const inputHash = hashInput(asked.input);
   const slot = `${principal}\n${operation.name}\n${key}`;
   if (inFlight.has(slot))

@@ -188,8 +188,16 @@ test("a leg that cannot run: the explanation is of the answer that was given", a
       .execute(),
   );
   const input = { query: "cormorants wings", collections: ["broken"] };
-  const [hit] = (await room.call(searchQuery, input)).items;
+  // Vectors that are gone are no empty leg: it has failed, and both answers say so.
+  const answer = await room.call(searchQuery, input);
+  const [hit] = answer.items;
   const told = await room.call(searchExplain, { ...input, chunk: hit?.chunk ?? "" });
+  expect(answer.legs).toMatchObject([{ name: "semantic", state: "failed" }, { state: "run" }]);
+  expect(answer.notices).toMatchObject([{ code: "keyword_only" }]);
+  expect(told.notices).toMatchObject([{ code: "keyword_only" }]);
+  await expect(room.call(searchQuery, { ...input, mode: "semantic" })).rejects.toMatchObject({
+    code: "space_invalid",
+  });
   expect(hit?.scores).not.toHaveProperty("semantic");
   expect(told).toMatchObject({ scores: hit?.scores, semantic: null });
   expect(told.fused?.value).toBe(hit?.scores.fused);

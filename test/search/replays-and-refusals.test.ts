@@ -69,3 +69,13 @@ test("a search among nothing says so", async () => {
   expect(items).toEqual([]);
   expect(notices).toMatchObject([{ code: "collection_empty", details: { documents: 0 } }]);
 });
+
+test("an operation for anybody takes no key: its answer belongs to one caller", async () => {
+  const token = room.app.access.signIn.issueToken();
+  await expect(run("signin.create", { token }, "shared")).rejects.toMatchObject({
+    code: "input_invalid",
+    errors: [{ pointer: "/Idempotency-Key" }],
+  });
+  // The refusal came before the effect: the link still works once.
+  expect(await run("signin.create", { token })).toMatchObject({ principal: { id: "local" } });
+});

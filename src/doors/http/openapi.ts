@@ -78,7 +78,9 @@ function describeOperation(operation: HttpOperation, components: Components): ob
       ...(takesBody ? [] : parameters(input, (name) => !inPath.has(name), "query")),
       ...(http.answer === "job" ? [waitParameter] : []),
       ...(http.answer === "stream" ? [lastEventParameter] : []),
-      ...(operation.effect === "read" ? [] : [idempotencyParameter]),
+      ...(operation.effect === "read" || operation.permission === "public"
+        ? []
+        : [idempotencyParameter]),
     ],
     ...(takesBody ? { requestBody: requestBody(operation, input, inPath) } : {}),
     responses: {

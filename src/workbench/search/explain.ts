@@ -1,5 +1,10 @@
 import type { ChunkRow, CollectionRow, Scope } from "#base/database/index.ts";
-import { InputInvalidError, type Notice, NotFoundError } from "#base/errors/index.ts";
+import {
+  InputInvalidError,
+  type Notice,
+  NotFoundError,
+  SpaceInvalidError,
+} from "#base/errors/index.ts";
 import { cosine, readEmbedding } from "#engine/embeddings/index.ts";
 import { chooseWords, explainKeywords, type TermShare } from "./keyword-index.ts";
 import {
@@ -55,7 +60,7 @@ export async function explainHit(
   if (!collection) throw noChunk(asked.chunk);
   const space = await embeddings.space(collection.space_id);
   const weight = weightOf(asked, space);
-  const { ranked, fused } = await rank(dependencies, {
+  const { ranked, fused, legs } = await rank(dependencies, {
     query: { query: asked.query, mode: asked.mode },
     space,
     weight,
@@ -78,7 +83,8 @@ export async function explainHit(
             dropped: words.filter(({ dropped }) => dropped !== null).map(({ word }) => word),
           },
     semantic:
-      asked.mode === "keyword"
+      asked.mode === "keyword" ||
+      legs.some(({ name, state }) => name === "semantic" && state === "failed")
         ? null
         : await explainMeaning(dependencies, collection, chunk, asked.query, options.signal),
     fused:
@@ -147,7 +153,11 @@ async function explainMeaning(
     .where("chunk_key", "=", chunk.key)
     .where("space_id", "=", space.id)
     .executeTakeFirst();
-  if (!stored) return null;
+  // Null says that the leg was not asked for or has failed, with a notice; neither is so here.
+  if (!stored)
+    throw new SpaceInvalidError(
+      `Chunk ${chunk.id} has no vector in space ${space.name}. Delete its document and index it again.`,
+    );
   const [item] = await embeddings.embed(space, [query], { kind: "query", signal });
   if (!item || "error" in item) throw item?.error ?? new TypeError("no vector came back");
   const passage = chunk.prefix + chunk.text;

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { CollectionRow, Database } from "#base/database/index.ts";
-import { SpaceMismatchError } from "#base/errors/index.ts";
+import { SpaceInvalidError, SpaceMismatchError } from "#base/errors/index.ts";
 import { type Embedding, readEmbedding, type Space, spaceOf } from "#engine/embeddings/index.ts";
 
 /** Rows read from the database before other work gets a turn. */
@@ -127,16 +127,23 @@ async function readVectors(database: Database, collection: string, space: Space)
   for (;;) {
     const rows = await database.unscoped
       .selectFrom("chunks")
-      .innerJoin("vectors", "vectors.chunk_key", "chunks.key")
+      .leftJoin("vectors", (join) =>
+        join.onRef("vectors.chunk_key", "=", "chunks.key").on("vectors.space_id", "=", space.id),
+      )
       .select(["chunks.row", "chunks.id", "chunks.document_id", "vectors.vector"])
       .where("chunks.collection_id", "=", collection)
-      .where("vectors.space_id", "=", space.id)
       .where("chunks.row", ">", after)
       .orderBy("chunks.row")
       .limit(rowsPerTurn)
       .execute();
-    for (const { row, id, document_id: documentId, vector } of rows)
+    for (const { row, id, document_id: documentId, vector } of rows) {
+      // A chunk is stored together with its vector: to leave it out would pass a part off as the whole.
+      if (!vector)
+        throw new SpaceInvalidError(
+          `Chunk ${id} has no vector in space ${space.name}. Delete its document and index it again.`,
+        );
       append(held, { row, id, documentId, embedding: readEmbedding(space, vector) });
+    }
     after = rows.at(-1)?.row ?? after;
     if (rows.length < rowsPerTurn) return held;
     await nextTurn();
