@@ -7,3 +7,7 @@ export {
   removeServerFile,
   writeServerFile,
 } from "./server-file.ts";
+export { createOutgoing } from "./outgoing-client.ts";
+export type { OutgoingOptions } from "./outgoing-client.ts";
+export type { OutgoingRequest } from "./outgoing-request.ts";
+export { createPost } from "./post.ts";

@@ -1,11 +1,23 @@
 import { lookup } from "node:dns";
-import { request as openRequest, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
+import {
+  request as openPlain,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type RequestOptions,
+} from "node:http";
+import { request as openTls } from "node:https";
+import { connect as connectTls } from "node:tls";
 import { isIP, type LookupFunction } from "node:net";
 import { CancelledError, CandorError, ServerUnreachableError } from "#base/errors/index.ts";
 import { readEvents, type LoopbackEvent } from "./read-events.ts";
 
 /** A Candor of this machine: its address and the key of its principal `local`. */
-export type LoopbackServer = { readonly url: string; readonly key: string };
+export type LoopbackServer = {
+  readonly url: string;
+  readonly key: string;
+  /** Where `url` is https: the SHA-256 fingerprints of the certificates to accept, whatever their names and dates. */
+  readonly pins?: readonly string[] | undefined;
+};
 
 export type LoopbackRequest = {
   readonly method: "GET" | "POST" | "PATCH" | "DELETE";
@@ -86,11 +98,12 @@ export async function* stream(
   }
 }
 
-/** Raises ServerUnreachableError unless `url` is plain HTTP to this machine: the local key goes nowhere else. */
-export function assertLoopback(url: string): URL {
+/** Raises ServerUnreachableError unless `url` is this machine, over plain HTTP or with pins over TLS: the local key goes nowhere else. */
+export function assertLoopback(url: string, pins?: readonly string[]): URL {
   const parsed = URL.canParse(url) ? new URL(url) : null;
   const host = parsed?.hostname.replace(/^\[|\]$/g, "") ?? "";
-  if (parsed?.protocol === "http:" && (host === "localhost" || isLoopbackAddress(host)))
+  const scheme = pins === undefined ? "http:" : "https:";
+  if (parsed?.protocol === scheme && (host === "localhost" || isLoopbackAddress(host)))
     return parsed;
   throw new ServerUnreachableError(
     `${JSON.stringify(url)} is not an address of this machine such as http://127.0.0.1:7340; the key of the data directory is sent nowhere else.`,
@@ -115,7 +128,8 @@ const lookupLoopback: LookupFunction = (name, options, answer) => {
 };
 
 function open(server: LoopbackServer, request: LoopbackRequest): Promise<IncomingMessage> {
-  const base = assertLoopback(server.url);
+  const base = assertLoopback(server.url, server.pins);
+  const openRequest = server.pins === undefined ? openPlain : openTls;
   return encode(request.body).then(
     (encoded) =>
       new Promise((resolve, reject) => {
@@ -131,8 +145,9 @@ function open(server: LoopbackServer, request: LoopbackRequest): Promise<Incomin
             ...request.headers,
           },
           // A connection of its own for each request: none stays open to keep the process alive.
-          agent: false,
-          lookup: lookupLoopback,
+          ...(server.pins === undefined
+            ? { agent: false, lookup: lookupLoopback }
+            : { createConnection: connectPinned(server.pins) }),
           ...(request.signal && { signal: request.signal }),
         });
         const limit = (milliseconds: number, what: string) =>
@@ -142,7 +157,10 @@ function open(server: LoopbackServer, request: LoopbackRequest): Promise<Incomin
           );
         const connecting = limit(connectMs, "no connection");
         const answering = limit(request.timeoutMs ?? answerMs, "no answer");
-        sent.on("socket", (socket) => socket.once("connect", () => clearTimeout(connecting)));
+        sent.on("socket", (socket) => {
+          if (socket.connecting) socket.once("connect", () => clearTimeout(connecting));
+          else clearTimeout(connecting);
+        });
         sent.on("response", (answer) => {
           clearTimeout(answering);
           resolve(answer);
@@ -155,6 +173,30 @@ function open(server: LoopbackServer, request: LoopbackRequest): Promise<Incomin
         sent.end(encoded?.bytes);
       }),
   );
+}
+
+/**
+ * Opens a connection over TLS and hands it over only when the server has shown the certificate that it said it would, in a file
+ * that nobody else can write: before that nothing is sent, the key least of all. Names and dates of the certificate say
+ * nothing more here, for it is made for the names that others use.
+ */
+function connectPinned(pins: readonly string[]): RequestOptions["createConnection"] {
+  return ({ host, port }, connected) => {
+    const socket = connectTls({
+      host: (host ?? "").replace(/^\[|\]$/g, ""),
+      port: Number(port),
+      lookup: lookupLoopback,
+      minVersion: "TLSv1.2",
+      rejectUnauthorized: false,
+    });
+    socket.once("error", (error) => connected(error, socket));
+    socket.once("secureConnect", () => {
+      const shown = socket.getPeerX509Certificate()?.fingerprint256;
+      if (shown !== undefined && pins.includes(shown)) connected(null, socket);
+      else socket.destroy(new Error(`it shows another certificate (${shown ?? "none"})`));
+    });
+    return undefined;
+  };
 }
 
 function addressOf(base: URL, { path, query = {} }: LoopbackRequest): URL {

@@ -14,6 +14,8 @@ const serverFileSchema = z.object({
   pid: z.int().min(1),
   /** The secret of the principal `local`, new at every start. */
   key: z.string().min(1),
+  /** Fingerprints (SHA-256) of the certificates that the server may show; absent where it speaks plain HTTP. */
+  pins: z.array(z.string().min(1)).min(1).optional(),
   version: z.string().min(1),
   /** ISO 8601, UTC. */
   startedAt: z.iso.datetime(),
