@@ -4,8 +4,8 @@ import type { Configuration } from "#base/config/index.ts";
 import type { CollectionRow, Database, Scope } from "#base/database/index.ts";
 import type { Notice } from "#base/errors/index.ts";
 import type { Jobs, JobScope } from "#base/jobs/index.ts";
-import type { Ledger } from "#base/ledger/index.ts";
-import type { Logger, Metrics } from "#base/telemetry/index.ts";
+import type { Audit, Ledger } from "#base/ledger/index.ts";
+import type { Logger, Metrics, Traces } from "#base/telemetry/index.ts";
 import type { Embeddings } from "#engine/embeddings/index.ts";
 import type { Overview } from "#workbench/overview/index.ts";
 import type { Search } from "#workbench/search/index.ts";
@@ -15,8 +15,10 @@ export type App = {
   readonly configuration: Configuration;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly traces: Traces;
   readonly database: Database;
   readonly ledger: Ledger;
+  readonly audit: Audit;
   readonly access: Access;
   readonly jobs: Jobs;
   readonly embeddings: Embeddings;
@@ -41,8 +43,12 @@ export type Call<Input> = {
   readonly requestId: string;
   /** Adds a remark to the successful answer. */
   readonly notice: (notice: Notice) => void;
+  /** Names the thing that is acted on, for the audit, where the input does not name it. */
+  readonly target: (type: string, id: string) => void;
   /** Hands a session secret to the door, for its cookie. */
   readonly openSession: (secret: string, expiresAt: number) => void;
+  /** Tells the door that the cookie's session is over. */
+  readonly endSession: () => void;
 };
 
 /** How one operation appears as a tool of agents; data only. */

@@ -10,6 +10,7 @@ import { type OpenApp, openAppOver } from "../../test/fixtures/rooms/open-app-ov
 import { defineOperation, type App, type Operation } from "./define-operation.ts";
 import { operations } from "./index.ts";
 import { runOperation } from "./run-operation.ts";
+import { keyPrincipal } from "../../test/fixtures/rooms/principals.ts";
 
 let app: OpenApp;
 let folder: string;
@@ -84,7 +85,7 @@ describe("an Idempotency-Key", () => {
   it("belongs to one caller and one operation", async () => {
     const made = addRow();
     await ask(made, "mine", "k3");
-    const other: Principal = { id: "key_other", name: "other", role: "read_only", kind: "key" };
+    const other = keyPrincipal("other", "read_only");
     await ask(made, "mine", "k3", other);
     await ask({ ...made, name: "test.addOther" }, "mine", "k3");
     expect(await effects("mine")).toBe(3);

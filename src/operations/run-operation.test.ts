@@ -3,11 +3,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import { localPrincipal, type Principal } from "#base/access/index.ts";
+import { localPrincipal } from "#base/access/index.ts";
 import { ConflictError, OverloadedError, toCandorError } from "#base/errors/index.ts";
 import { type OpenApp, openAppOver } from "../../test/fixtures/rooms/open-app-over.ts";
 import { defineOperation, type Operation } from "./define-operation.ts";
 import { problemOf, runOperation, streamOperation } from "./run-operation.ts";
+import { keyPrincipal } from "../../test/fixtures/rooms/principals.ts";
 
 let app: OpenApp;
 let folder: string;
@@ -20,7 +21,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-const reader: Principal = { id: "key_reader", name: "reader", role: "read_only", kind: "key" };
+const reader = keyPrincipal("reader", "read_only");
 
 /** An operation whose work the test writes. */
 function operation(run: Operation["run"], change: Partial<Operation> = {}): Operation {

@@ -1,47 +1,23 @@
-import { createHash, randomUUID } from "node:crypto";
 import type { z } from "zod";
-import type { Principal } from "#base/access/index.ts";
-import {
-  type CollectionRow,
-  idempotencyKeptMs,
-  type Scope,
-  withIdempotency,
-} from "#base/database/index.ts";
+import { type Principal, roleIncludes } from "#base/access/index.ts";
+import type { CollectionRow, Scope } from "#base/database/index.ts";
 import {
   type CandorError,
   DefectError,
-  IdempotencyInFlightError,
-  IdempotencyMismatchError,
-  InputInvalidError,
   NotFoundError,
-  type Notice,
   PermissionDeniedError,
   type Problem,
   toCandorError,
   toProblem,
 } from "#base/errors/index.ts";
-import { roleIncludes } from "#base/access/index.ts";
 import type { LedgerContext } from "#base/ledger/index.ts";
+import { inSpan, withContext } from "#base/telemetry/index.ts";
+import { auditFailure } from "./audit-operation.ts";
+import { checkOutput } from "./check-output.ts";
+import { type Answer, type Asked, beginCourse, type Caller, type Course } from "./course.ts";
 import type { App, Call, Operation, StreamEvent } from "./define-operation.ts";
 import { toInputError } from "./input-faults.ts";
-
-/** Who calls, through which door. */
-export type Caller = {
-  readonly principal: Principal | null;
-  readonly signal?: AbortSignal;
-  readonly requestId?: string;
-  readonly idempotencyKey?: string;
-  readonly method?: string;
-  readonly endpoint?: string;
-  openSession?(secret: string, expiresAt: number): void;
-};
-
-export type Answer = {
-  readonly output: unknown;
-  readonly notices: readonly Notice[];
-  readonly requestId: string;
-  readonly tookMs: number;
-};
+import { keepEffect } from "./keep-effect.ts";
 
 /** The scope of a caller who is nobody: nothing. */
 const noScope: Scope = { principal: "", read: [], write: [] };
@@ -58,20 +34,18 @@ export async function runOperation(
   rawInput: unknown,
   caller: Caller,
 ): Promise<Answer> {
-  const began = performance.now();
-  const requestId = caller.requestId ?? randomUUID();
-  const notices: Notice[] = [];
-  const course: Course = { app, operation, caller, requestId, began };
+  const course = beginCourse(app, operation, caller);
+  const { requestId, began, notices } = course;
   return observed(course, async () => {
     const asked = admit(course, rawInput);
     const produce = async () => {
-      const made = await operation.run(await prepare(course, asked, notices));
+      const made = await operation.run(await prepare(course, asked));
       return checkOutput(operation, made);
     };
     // A replay is answered before anything is looked up: what the first request deleted is not there any more.
-    const output = await (caller.idempotencyKey === undefined || operation.effect === "read"
+    const output = await (operation.effect === "read"
       ? produce()
-      : once(course, asked, notices, caller.idempotencyKey, produce));
+      : keepEffect(course, asked, produce));
     return {
       output,
       notices,
@@ -88,11 +62,9 @@ export async function* streamOperation(
   rawInput: unknown,
   caller: Caller,
 ): AsyncGenerator<StreamEvent<unknown>> {
-  const began = performance.now();
-  const requestId = caller.requestId ?? randomUUID();
-  const course: Course = { app, operation, caller, requestId, began };
+  const course = beginCourse(app, operation, caller);
   const events = await observed(course, async () => {
-    const call = await prepare(course, admit(course, rawInput), []);
+    const call = await prepare(course, admit(course, rawInput));
     const made = operation.run(call);
     if (!(Symbol.asyncIterator in made))
       throw new DefectError(`${operation.name} does not stream.`);
@@ -111,6 +83,16 @@ export async function* streamOperation(
   }
 }
 
+/** Counts and keeps that a door refused a caller before it read the input, as where `runOperation` refuses. Raises `refusal`. */
+export function refuseOperation(
+  app: App,
+  operation: Operation,
+  caller: Caller,
+  refusal: unknown,
+): Promise<never> {
+  return observed(beginCourse(app, operation, caller), () => Promise.reject(refusal));
+}
+
 /** The problem of what `runOperation` raised, naming its ledger entry where one was made. */
 export function problemOf(thrown: unknown, requestId: string | null): Problem {
   const ledgerId =
@@ -118,16 +100,18 @@ export function problemOf(thrown: unknown, requestId: string | null): Problem {
   return toProblem(thrown, { requestId, ledgerId });
 }
 
-/** One run of an operation for one caller. */
-type Course = {
-  readonly app: App;
-  readonly operation: Operation;
-  readonly caller: Caller;
-  readonly requestId: string;
-  readonly began: number;
-};
+/** Runs `work` in the caller's course: what it writes to log and ledger names the request, and it is a span of the request's trace. */
+function observed<T>(course: Course, work: () => Promise<T>): Promise<T> {
+  const { operation, requestId, caller } = course;
+  const context = { requestId, ...(caller.principal ? { principal: caller.principal.id } : {}) };
+  const span = {
+    name: `operation ${operation.name}`,
+    attributes: { "candor.operation": operation.name },
+  };
+  return withContext(context, () => inSpan(span, () => counted(course, work)));
+}
 
-async function observed<T>(course: Course, work: () => Promise<T>): Promise<T> {
+async function counted<T>(course: Course, work: () => Promise<T>): Promise<T> {
   const { app, operation, began } = course;
   try {
     const value = await work();
@@ -136,6 +120,7 @@ async function observed<T>(course: Course, work: () => Promise<T>): Promise<T> {
   } catch (thrown) {
     const error = toCandorError(thrown);
     app.metrics.operation(operation.name, error.code, performance.now() - began);
+    void auditFailure(course, error);
     throw await recorded(course, error);
   }
 }
@@ -143,7 +128,7 @@ async function observed<T>(course: Course, work: () => Promise<T>): Promise<T> {
 /** Counts the error and keeps it in the ledger where it is an incident; the same error only once. */
 async function recorded(course: Course, error: CandorError): Promise<CandorError> {
   const { app } = course;
-  app.metrics.error(error.code);
+  app.metrics.error(error.code, error);
   if (isRecorded(error) && !ledgerIds.has(error))
     ledgerIds.set(error, await app.ledger.record(error, contextOf(course)));
   return error;
@@ -166,22 +151,17 @@ function isRecorded(error: CandorError): boolean {
   return error.status >= 500 || !(ordinary && mild);
 }
 
-/** A checked input and the caller who may ask for it. */
-type Asked = { readonly principal: Principal | null; readonly input: unknown };
-
-function admit({ app, operation, caller }: Course, rawInput: unknown): Asked {
+function admit(course: Course, rawInput: unknown): Asked {
+  const { app, operation, caller } = course;
   const principal = app.access.admit(caller.principal, operation.permission);
   const parsed = operation.input.safeParse(rawInput);
   if (!parsed.success) throw toInputError(operation.name, parsed.error as z.ZodError);
+  course.noted.input = parsed.data;
   return { principal, input: parsed.data };
 }
 
-async function prepare(
-  course: Course,
-  { principal, input }: Asked,
-  notices: Notice[],
-): Promise<Call<unknown>> {
-  const { app, operation, caller, requestId } = course;
+async function prepare(course: Course, { principal, input }: Asked): Promise<Call<unknown>> {
+  const { app, operation, caller, requestId, notices } = course;
   const { permission } = operation;
   const own = permission !== "public" && principal ? permission.own : undefined;
   return {
@@ -190,13 +170,18 @@ async function prepare(
     principal,
     scope: principal ? await app.access.scopeOf(principal) : noScope,
     own: {
-      owner: own && principal && !roleIncludes(principal.role, own.all) ? principal.id : "anybody",
+      owner:
+        own && principal && !roleIncludes(principal.role, own.all) ? principal.owner : "anybody",
     },
     collection: await allowedCollection(course, principal, input),
     signal: caller.signal ?? new AbortController().signal,
     requestId,
     notice: (notice) => notices.push(notice),
+    target: (type, id) => {
+      course.noted.target = { type, id };
+    },
     openSession: (secret, expiresAt) => caller.openSession?.(secret, expiresAt),
+    endSession: () => caller.endSession?.(),
   };
 }
 
@@ -213,6 +198,7 @@ async function allowedCollection(
     typeof input === "object" && input !== null && "collection" in input ? input.collection : null;
   if (typeof named !== "string") return null;
   const collection = await app.search.findCollection(named);
+  course.noted.collection = collection.id;
   try {
     await app.access.demand(
       principal,
@@ -222,117 +208,14 @@ async function allowedCollection(
   } catch (thrown) {
     // To the caller the collection is not there; the ledger knows that somebody without a right asked for it. Not
     // awaited: the answer must not take longer than for a name that does not exist.
-    if (thrown instanceof NotFoundError)
+    if (thrown instanceof NotFoundError) {
+      course.noted.hidden = true;
       void app.ledger.record(
         new PermissionDeniedError(`${principal.id} has no right on collection ${collection.id}.`),
         contextOf(course),
       );
+    }
     throw thrown;
   }
   return collection;
-}
-
-function checkOutput(operation: Operation, made: unknown): unknown {
-  const checked = operation.output.safeParse(made);
-  if (checked.success) return checked.data;
-  const faults = (checked.error as z.ZodError).issues
-    .slice(0, 5)
-    .map((issue) => `/${issue.path.map(String).join("/")} ${issue.message}`);
-  throw new DefectError(
-    `${operation.name} made an answer that its schema refuses: ${faults.join("; ")}`,
-  );
-}
-
-const inFlight = new Set<string>();
-
-/** Exactly one effect per idempotency key: a replay gets the stored answer, another input is refused. */
-async function once(
-  { app, operation }: Course,
-  asked: Asked,
-  notices: Notice[],
-  key: string,
-  produce: () => Promise<unknown>,
-): Promise<unknown> {
-  if (!/^[\x21-\x7e]{1,200}$/.test(key))
-    throw new InputInvalidError("Idempotency-Key takes 1 to 200 printable ASCII characters.", {
-      errors: [{ pointer: "/Idempotency-Key", message: "1 to 200 printable ASCII characters" }],
-    });
-  // A stored answer belongs to one caller, and a replayed sign-in would answer without opening a session.
-  if (operation.permission === "public" || asked.principal === null)
-    throw new InputInvalidError(`${operation.name} takes no Idempotency-Key.`, {
-      errors: [{ pointer: "/Idempotency-Key", message: "is not taken here" }],
-    });
-  const principal = asked.principal.id;
-  const inputHash = hashInput(asked.input);
-  const slot = `${principal}\n${operation.name}\n${key}`;
-  if (inFlight.has(slot))
-    throw new IdempotencyInFlightError("The first request with this key is still running.", {
-      retryAfterMs: 1000,
-    });
-  inFlight.add(slot);
-  try {
-    const stored = await storedAnswer(app, principal, operation.name, key);
-    if (stored && stored.input_hash !== inputHash)
-      throw new IdempotencyMismatchError(
-        "This Idempotency-Key was used for another request. Use a new key.",
-      );
-    if (stored) return replay(operation, notices, JSON.parse(stored.answer));
-    const request = {
-      principal,
-      operation: operation.name,
-      key,
-      inputHash,
-      keep: withoutSecret,
-      stored: false,
-    };
-    return await withIdempotency(request, async () => {
-      const output = await produce();
-      // Nothing was written, or the effect keeps no answer of its own: the key is spent all the same.
-      if (!request.stored) await app.database.write(({ answer }) => answer(output));
-      return output;
-    });
-  } finally {
-    inFlight.delete(slot);
-  }
-}
-
-/** The same input has the same hash; bytes of a file count by their own hash. */
-function hashInput(input: unknown): string {
-  // `this[name]` and not the value: a Buffer has turned itself into a list of numbers by then.
-  const text = JSON.stringify(
-    input,
-    function replace(this: Record<string, unknown>, name: string, value: unknown) {
-      const held = this[name];
-      return held instanceof Uint8Array ? createHash("sha256").update(held).digest("hex") : value;
-    },
-  );
-  return createHash("sha256").update(text).digest("hex");
-}
-
-function storedAnswer(app: App, principal: string, operation: string, key: string) {
-  const kept = Date.now() - idempotencyKeptMs;
-  return app.database.read
-    .selectFrom("idempotency")
-    .select(["input_hash", "answer"])
-    .where("principal_id", "=", principal)
-    .where("operation", "=", operation)
-    .where("key", "=", key)
-    .where("created_at", ">", kept)
-    .executeTakeFirst();
-}
-
-function replay(operation: Operation, notices: Notice[], answer: unknown): unknown {
-  if (operation.name === "keys.create")
-    notices.push({
-      code: "key_shown_once",
-      message: "The key was shown in the first answer only.",
-    });
-  return checkOutput(operation, answer);
-}
-
-/** An API key is shown once: a stored answer holds null in its place. */
-function withoutSecret(answer: unknown): unknown {
-  const holdsKey =
-    typeof answer === "object" && answer !== null && "key" in answer && "prefix" in answer;
-  return holdsKey ? { ...answer, key: null } : answer;
 }

@@ -3,6 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { freshFolder, openRooms, type Rooms } from "../../../test/fixtures/rooms/open-rooms.ts";
 import { localPrincipal, type Principal, roleIncludes, roles } from "./index.ts";
+import { keyPrincipal } from "../../../test/fixtures/rooms/principals.ts";
 
 afterEach(() => vi.useRealTimers());
 
@@ -13,10 +14,9 @@ async function open(): Promise<Rooms> {
 }
 
 const principal = (role: Principal["role"], id = `key_${role}`): Principal => ({
+  ...keyPrincipal(role, role),
   id,
-  name: role,
-  role,
-  kind: "key",
+  owner: id,
 });
 
 describe("roles", () => {
@@ -61,6 +61,9 @@ describe("keys", () => {
       name: "ci",
       role: "developer",
       kind: "key",
+      owner: "local",
+      limited: false,
+      session: null,
     });
     const [listed] = await access.keys.list(localPrincipal, { limit: 10 });
     expect(listed?.lastUsedAt).not.toBeNull();
@@ -252,7 +255,11 @@ describe("sign-in by link", () => {
     expect(expiresAt).toBe(start + 12 * 3_600_000);
     const rows = JSON.stringify(await database.read.selectFrom("sessions").selectAll().execute());
     expect(rows).not.toContain(secret);
-    expect(await access.authenticate({ session: secret })).toBe(localPrincipal);
+    expect(await access.authenticate({ session: secret })).toMatchObject({
+      id: "local",
+      role: "superadmin",
+      session: { kind: "cookie" },
+    });
     vi.setSystemTime(expiresAt);
     await expect(access.authenticate({ session: secret })).rejects.toMatchObject({
       code: "credential_invalid",

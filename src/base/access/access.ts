@@ -1,15 +1,24 @@
 import { randomBytes, timingSafeEqual } from "node:crypto";
-import type { Database, GrantLevel, Scope } from "#base/database/index.ts";
+import type { Database, GrantLevel, Scope, WriteHandle } from "#base/database/index.ts";
 import {
   AuthenticationRequiredError,
   CredentialInvalidError,
+  InputInvalidError,
   NotFoundError,
   PermissionDeniedError,
   protectSecret,
 } from "#base/errors/index.ts";
-import { type ApiKeys, createApiKeys, hashSecret } from "./api-keys.ts";
+import { createAccessTokens } from "./access-tokens.ts";
+import { type ApiKeys, createApiKeys, hashSecret, withTheirKeys } from "./api-keys.ts";
+import { explain, type Explanation, type Target } from "./explain.ts";
+import { createGrants, type Grants } from "./grants.ts";
+import { createLockOut, type LockOutLimits } from "./lock-out.ts";
+import { createLogins, type Logins } from "./logins.ts";
+import { createPasswords } from "./passwords.ts";
 import { localPrincipal, type Principal, type Role, roleIncludes } from "./principal.ts";
+import { rightIncludes, rightsOf, scopeOf } from "./rights.ts";
 import { createSignIn, type SignIn } from "./sign-in.ts";
+import { createUsers, type OnChange, type Users } from "./users.ts";
 
 /** What an operation demands of its caller. `public`: anybody. */
 export type Permission =
@@ -21,17 +30,26 @@ export type Permission =
       readonly grant?: { readonly on: "collections"; readonly right: GrantLevel };
     };
 
-/** What a caller presents: an API key or the local key as bearer, or a session cookie. */
+/** What a caller presents: an API key, an access token or the local key as bearer, or a session cookie. */
 export type Credentials = { readonly bearer?: string; readonly session?: string };
 
-const rank: Record<GrantLevel, number> = { read: 1, write: 2, owner: 3 };
+export type AccessLimits = LockOutLimits & {
+  readonly tokenMinutes: number;
+  readonly sessionHours: number;
+  readonly accessTokenMinutes: number;
+  readonly refreshTokenDays: number;
+  readonly passwordLength: number;
+};
 
 export type Access = {
+  readonly users: Users;
   readonly keys: ApiKeys;
+  readonly grants: Grants;
+  readonly logins: Logins;
   readonly signIn: SignIn;
   /** The secret of the principal `local`, written to `run/server.json` for programs of the same user. */
   readonly localKey: string;
-  /** Who presents these: null without any, CredentialInvalidError for wrong ones. */
+  /** Who presents these: null without any, CredentialInvalidError or TokenExpiredError for wrong ones. */
   authenticate(credentials: Credentials): Promise<Principal | null>;
   /** Raises unless `principal` has the role that `permission` names. Returns the principal, now known to be there. */
   admit(principal: Principal | null, permission: Permission): Principal | null;
@@ -45,49 +63,115 @@ export type Access = {
     collection: { id: string; called: string },
     right: GrantLevel,
   ): Promise<GrantLevel>;
+  /** Which rule lets a user, key or `local` do something, or refuses it. */
+  explain(
+    principal: string,
+    asked: { permission: Permission; target: Target | null },
+  ): Promise<Explanation>;
+  /** Signs the caller out of the sign-in it came by, or of all of them. API keys stay: they are revoked one by one. */
+  signOut(principal: Principal, everywhere: boolean): Promise<{ ended: number }>;
+  /** Calls `listener` with the ids of principals and sign-ins whose rights were changed or ended, until the returned function is called. */
+  onChange(listener: (affected: readonly string[]) => void): () => void;
+};
+
+export type AccessOptions = {
+  readonly database: Database;
+  /** Seals what is stored; asked for when it is needed. */
+  readonly secretKey: () => string;
+  readonly limits: AccessLimits;
+  /** Where a fault goes that is no reason to fail. */
+  readonly report: (thrown: unknown) => Promise<unknown>;
 };
 
 /** The one place that says yes or no. */
-export function createAccess(
-  database: Database,
-  limits: { tokenMinutes: number; sessionHours: number },
-): Access {
-  const keys = createApiKeys(database);
-  const signIn = createSignIn(database, limits);
+export function createAccess(options: AccessOptions): Access {
+  const { database } = options;
+  const listeners = new Set<(affected: readonly string[]) => void>();
+  const changed = async (affected: readonly string[]) => {
+    const all = await withTheirKeys(database, affected);
+    for (const listener of listeners) listener(all);
+  };
+  const parts = createParts(options, changed);
+  const { keys, logins, signIn, tokens, endSessions } = parts;
   const localKey = `candor_local_${randomBytes(32).toString("base64url")}`;
   protectSecret(localKey);
   return {
+    users: parts.users,
     keys,
+    grants: createGrants(database, changed),
+    logins,
     signIn,
     localKey,
-    authenticate: (credentials) => authenticate({ keys, signIn, localKey }, credentials),
+    authenticate: async ({ bearer, session }) => {
+      if (bearer === undefined) return session === undefined ? null : ofCookie(signIn, session);
+      if (equalSecrets(bearer, localKey)) return localPrincipal;
+      // A JWT has three parts between dots, which no key of ours has.
+      const principal = bearer.includes(".")
+        ? await logins.userOf(await tokens.verify(bearer))
+        : await keys.authenticate(bearer);
+      if (principal) return principal;
+      throw new CredentialInvalidError("The key or token is unknown, expired or revoked.");
+    },
     admit,
     scopeOf: (principal) => scopeOf(database, principal),
     rightOn: (principal, collection) => rightOn(database, principal, collection),
-    demand: async (principal, collection, right) => {
-      const held = await rightOn(database, principal, collection.id);
-      if (held === null) throw new NotFoundError(`There is no collection "${collection.called}".`);
-      if (rank[held] < rank[right])
-        throw new PermissionDeniedError(
-          `This needs the right ${right} on collection "${collection.called}"; you have ${held}.`,
-        );
-      return held;
+    demand: (principal, collection, right) => demand(database, principal, collection, right),
+    explain: (principal, asked) => explain({ database, keys }, principal, asked),
+    signOut: async (principal, everywhere) => {
+      const end = everywhere
+        ? endEverywhere(principal, endSessions)
+        : endOne(principal, { logins, signIn });
+      const ended = await database.write(async (handle) => {
+        const ids = await end(handle);
+        await handle.answer({ ended: ids.length });
+        return ids;
+      });
+      await changed(ended);
+      return { ended: ended.length };
+    },
+    onChange: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
     },
   };
 }
 
-async function authenticate(
-  { keys, signIn, localKey }: Pick<Access, "keys" | "signIn" | "localKey">,
-  { bearer, session }: Credentials,
-): Promise<Principal | null> {
-  if (bearer !== undefined) {
-    const principal = equalSecrets(bearer, localKey)
-      ? localPrincipal
-      : await keys.authenticate(bearer);
-    if (principal) return principal;
-    throw new CredentialInvalidError("The key is unknown, expired or revoked.");
-  }
-  if (session === undefined) return null;
+function createParts({ database, secretKey, limits, report }: AccessOptions, changed: OnChange) {
+  const keys = createApiKeys(database, changed);
+  const signIn = createSignIn(database, limits);
+  const passwords = createPasswords(limits.passwordLength);
+  const lockOut = createLockOut(database, limits);
+  const minutes = limits.accessTokenMinutes;
+  const tokens = createAccessTokens({ database, secretKey, minutes, report });
+  const logins = createLogins(
+    { database, tokens, passwords, lockOut, signIn },
+    limits.refreshTokenDays,
+    changed,
+  );
+  const endSessions = async (handle: WriteHandle, principal: string) => [
+    ...(await logins.endAll(handle, principal)),
+    ...(await signIn.endAll(handle, principal)),
+  ];
+  const users = createUsers({ database, passwords, lockOut, endSessions }, changed);
+  return { keys, signIn, tokens, logins, users, endSessions };
+}
+
+async function demand(
+  database: Database,
+  principal: Principal,
+  collection: { id: string; called: string },
+  right: GrantLevel,
+): Promise<GrantLevel> {
+  const held = await rightOn(database, principal, collection.id);
+  if (held === null) throw new NotFoundError(`There is no collection "${collection.called}".`);
+  if (!rightIncludes(held, right))
+    throw new PermissionDeniedError(
+      `This needs the right ${right} on collection "${collection.called}"; you have ${held}.`,
+    );
+  return held;
+}
+
+async function ofCookie(signIn: SignIn, session: string): Promise<Principal> {
   const principal = await signIn.authenticate(session);
   if (principal) return principal;
   throw new CredentialInvalidError("The session is unknown or expired: sign in again.");
@@ -113,27 +197,35 @@ async function rightOn(
   principal: Principal,
   collection: string,
 ): Promise<GrantLevel | null> {
-  if (roleIncludes(principal.role, "admin")) return "owner";
-  const grant = await database.read
-    .selectFrom("grants")
-    .select("level")
-    .where("principal_id", "=", principal.id)
-    .where("collection_id", "=", collection)
-    .executeTakeFirst();
-  return grant?.level ?? null;
+  const rights = await rightsOf(database, principal, collection);
+  return rights === "all" ? "owner" : (rights.get(collection)?.level ?? null);
 }
 
-async function scopeOf(database: Database, principal: Principal): Promise<Scope> {
-  if (roleIncludes(principal.role, "admin"))
-    return { principal: principal.id, read: "all", write: "all" };
-  const grants = await database.read
-    .selectFrom("grants")
-    .select(["collection_id", "level"])
-    .where("principal_id", "=", principal.id)
-    .execute();
-  const from = (least: GrantLevel) =>
-    grants.filter((grant) => rank[grant.level] >= rank[least]).map((grant) => grant.collection_id);
-  return { principal: principal.id, read: from("read"), write: from("write") };
+/** Ends sign-ins in a transaction; returns their ids. */
+type End = (handle: WriteHandle) => Promise<string[]>;
+
+function endOne(
+  { session }: Principal,
+  { logins, signIn }: { logins: Logins; signIn: SignIn },
+): End {
+  if (session === null)
+    throw new InputInvalidError(
+      "A key is not signed in: end it with keys.revoke, or name `everywhere` to end sign-ins.",
+      { errors: [{ pointer: "/everywhere", message: "is needed without a sign-in" }] },
+    );
+  return async (handle) => {
+    await (session.kind === "login" ? logins : signIn).end(handle, session.id);
+    return [session.id];
+  };
+}
+
+function endEverywhere(
+  principal: Principal,
+  endSessions: (handle: WriteHandle, principal: string) => Promise<string[]>,
+): End {
+  if (principal.kind === "key")
+    throw new PermissionDeniedError("A key signs nobody out: sign in as the user.");
+  return (handle) => endSessions(handle, principal.id);
 }
 
 function equalSecrets(presented: string, expected: string): boolean {

@@ -14,6 +14,7 @@ export type Keeper = {
   keepWaiting(): Promise<void>;
   /** What is not where it belongs; null when everything is. */
   health(): { state: "degraded"; detail: string } | null;
+  statistics(): { inMemory: number; inFile: number; lost: number };
 };
 
 export function createKeeper(dependencies: {
@@ -56,6 +57,11 @@ export function createKeeper(dependencies: {
       }
       await keepWaiting();
     },
+    statistics: () => ({
+      inMemory: waiting.length,
+      inFile: state.inFallback,
+      lost: state.dropped,
+    }),
     health: () => {
       const unkept = waiting.length + state.dropped;
       if (unkept > 0) return { state: "degraded", detail: `${unkept} entries could not be kept` };

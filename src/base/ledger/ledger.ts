@@ -5,9 +5,15 @@ import {
   DatabaseQueryError,
   NotFoundError,
   redactText,
+  type Severity,
   UncleanStopError,
 } from "#base/errors/index.ts";
-import type { Logger } from "#base/telemetry/index.ts";
+import {
+  currentContext,
+  type Logger,
+  withContext,
+  type WorkContext,
+} from "#base/telemetry/index.ts";
 import { fromLedgerRow, type LedgerContext, type LedgerEntry, toLedgerRow } from "./entry.ts";
 import { exportRunFile, renderRunReport, toRunLedger, type RunLedger } from "./export-run.ts";
 import { createKeeper, insertEntry } from "./keep-entry.ts";
@@ -57,8 +63,18 @@ export type Ledger = {
   run(id: string): Promise<RunLedger>;
   report(id: string): Promise<string>;
   health(): { state: "ok" | "degraded"; detail: string };
+  /** What this process has recorded, by severity, and what of it is not in the database. */
+  statistics(): LedgerFigures;
   /** Ends the run: marks it clean and exports its file. A database that takes no writes leaves it to the next start. */
   end(): Promise<void>;
+};
+
+/** Entries made, those that wait in memory or in the file beside the database, and those that nothing would take. */
+export type LedgerFigures = {
+  readonly made: Readonly<Record<Severity, number>>;
+  readonly inMemory: number;
+  readonly inFile: number;
+  readonly lost: number;
 };
 
 export type LedgerOptions = {
@@ -84,15 +100,18 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   await database.write(({ tables }) => tables.insertInto("runs").values(run).execute());
   const keeper = createKeeper({ database, logger, artifacts });
   const queries = ledgerQueries(database);
+  const made: Record<Severity, number> = { critical: 0, high: 0, medium: 0, low: 0, info: 0 };
   const ledger: Ledger = {
     runId: run.id,
     record: async (thrown, context = {}) => {
-      const row = toLedgerRow(thrown, context, run.id);
+      const row = toLedgerRow(thrown, { ...courseOf(currentContext()), ...context }, run.id);
+      made[row.severity as Severity] += 1;
       logEntry(logger, row);
       await keeper.keep(row);
       return row.id;
     },
     ...queries,
+    statistics: () => ({ made: { ...made }, ...keeper.statistics() }),
     health: () => keeper.health() ?? { state: "ok", detail: `run ${run.id}` },
     end: async () => {
       run.ended_at = Date.now();
@@ -126,10 +145,24 @@ function logEntry(logger: Logger, row: OpenTables["ledger_entries"]): void {
   const level = { critical: "fatal", high: "error", medium: "warn", low: "info", info: "info" }[
     row.severity
   ] as "fatal" | "error" | "warn" | "info";
-  logger[level](
-    { ledgerId: row.id, code: row.code, item: row.item, operation: row.operation },
-    row.message,
+  const fields = { ledgerId: row.id, code: row.code, item: row.item, operation: row.operation };
+  withContext(
+    {
+      ...(row.correlation_id === null ? {} : { requestId: row.correlation_id }),
+      ...(row.job_id === null ? {} : { jobId: row.job_id }),
+      ...(row.principal === null ? {} : { principal: row.principal }),
+    },
+    () => logger[level](fields, row.message),
   );
+}
+
+/** In whose course an error was recorded, where whoever recorded it does not say. */
+function courseOf({ requestId, jobId, principal }: WorkContext): LedgerContext {
+  return {
+    ...(requestId === undefined ? {} : { correlationId: requestId }),
+    ...(jobId === undefined ? {} : { jobId }),
+    ...(principal === undefined ? {} : { principal }),
+  };
 }
 
 /** Takes the waiting entries in; the files of their runs are written again. A line that is no entry is set aside. */

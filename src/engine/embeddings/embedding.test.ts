@@ -1,5 +1,12 @@
 import { expect, test } from "vitest";
-import { cosine, embeddingBytes, readEmbedding, spaceOf, toEmbedding } from "./embedding.ts";
+import {
+  cosine,
+  embeddingBytes,
+  readEmbedding,
+  spaceOf,
+  storedEmbedding,
+  toEmbedding,
+} from "./embedding.ts";
 import { type Space, spaceIdentity } from "./space.ts";
 
 const facts = {
@@ -85,6 +92,19 @@ test("what is stored comes back bit by bit, also from a view that is not aligned
     Buffer.from(padded).subarray(3),
   ])
     expect([...readEmbedding(space, stored)]).toEqual([...embedding]);
+});
+
+test("a stored vector with any bit other than it was is refused", () => {
+  const embedding = toEmbedding(space, new Float32Array([0.1, -0.7, 0.5, 0.5]).map(toUnit));
+  const stored = storedEmbedding(embedding);
+  expect([...readEmbedding(space, stored)]).toEqual([...embedding]);
+  for (let bit = 0; bit < stored.length * 8; bit += 1) {
+    const flipped = Uint8Array.from(stored);
+    flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+    expect(() => readEmbedding(space, flipped)).toThrow(
+      expect.objectContaining({ code: "space_invalid" }),
+    );
+  }
 });
 
 /** Divides by the length of the vector it belongs to. */

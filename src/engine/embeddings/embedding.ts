@@ -1,3 +1,4 @@
+import { crc32 } from "node:zlib";
 import {
   EmbeddingInferenceError,
   SpaceInvalidError,
@@ -34,20 +35,44 @@ export function toEmbedding(space: Space, values: Float32Array): Embedding {
   return brand(space, values);
 }
 
-/** An embedding from its stored little-endian float32 bytes. Raises SpaceInvalidError when they are not a vector of `space`. */
+/** Bytes of the CRC-32 behind a stored vector. */
+const checksumBytes = 4;
+
+/**
+ * An embedding from its stored bytes: little-endian float32, then their CRC-32; the first release stored none. Raises
+ * SpaceInvalidError when they are not a vector of `space`, or not the one that was stored.
+ */
 export function readEmbedding(space: Space, stored: Uint8Array): Embedding {
-  if (stored.byteLength !== space.dims * 4)
+  const bytes = space.dims * 4;
+  if (stored.byteLength !== bytes && stored.byteLength !== bytes + checksumBytes)
     throw new SpaceInvalidError(
-      `A stored vector has ${stored.byteLength} bytes; space ${space.name} needs ${space.dims * 4}.`,
+      `A stored vector has ${stored.byteLength} bytes; space ${space.name} needs ${bytes}, or ${bytes + checksumBytes} with its checksum.`,
     );
   // A copy: what a driver hands out may be a view of its own memory, and not aligned.
-  const values = new Float32Array(new Uint8Array(stored).buffer);
+  const copy = new Uint8Array(stored);
+  const values = new Float32Array(copy.buffer, 0, space.dims);
+  if (copy.length > bytes) {
+    const checksum = new DataView(copy.buffer).getUint32(bytes, true);
+    if (crc32(copy.subarray(0, bytes)) !== checksum)
+      throw new SpaceInvalidError(
+        `A stored vector of ${space.name} is damaged: it is not what its checksum says.`,
+      );
+  }
   const wrong = fault(space, values);
   if (wrong !== null) throw new SpaceInvalidError(`A stored vector of ${space.name} ${wrong}.`);
   return brand(space, values);
 }
 
-/** The bytes under which an embedding is stored: little-endian float32. */
+/** The bytes under which an embedding is stored: its own and their CRC-32. */
+export function storedEmbedding(embedding: Embedding): Uint8Array {
+  const bytes = embeddingBytes(embedding);
+  const stored = new Uint8Array(bytes.length + checksumBytes);
+  stored.set(bytes);
+  new DataView(stored.buffer).setUint32(bytes.length, crc32(bytes), true);
+  return stored;
+}
+
+/** An embedding's own bytes: little-endian float32. */
 export function embeddingBytes(embedding: Embedding): Uint8Array {
   return new Uint8Array(embedding.buffer, embedding.byteOffset, embedding.byteLength);
 }

@@ -13,6 +13,8 @@ import {
 import { cosine, spaceOf } from "./embedding.ts";
 import { createEmbeddings, type EmbeddedItem, type Embeddings } from "./embeddings.ts";
 
+const everything = { principal: "local", read: "all", write: "all" } as const;
+
 const standard = join(import.meta.dirname, "../../../assets/candor-static-256");
 const tiny = join(import.meta.dirname, "../../../test/fixtures/static-16");
 
@@ -132,14 +134,14 @@ describe("spaces", () => {
   test("counts are of the rows", async () => {
     const embeddings = open([tiny]);
     const space = await embeddings.space();
-    expect(await embeddings.counts(space)).toEqual({ vectors: 0, collections: 0 });
+    expect(await embeddings.counts(space, everything)).toEqual({ vectors: 0, collections: 0 });
     await rooms.database.write(({ tables }) =>
       tables
         .insertInto("vectors")
         .values({ chunk_key: "one", space_id: space.id, vector: new Uint8Array(64) })
         .execute(),
     );
-    expect(await embeddings.counts(space)).toEqual({ vectors: 1, collections: 0 });
+    expect(await embeddings.counts(space, everything)).toEqual({ vectors: 1, collections: 0 });
   });
 });
 

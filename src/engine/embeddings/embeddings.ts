@@ -1,4 +1,5 @@
-import { type Database, newId } from "#base/database/index.ts";
+import { sql } from "kysely";
+import { type Database, newId, type Scope } from "#base/database/index.ts";
 import { type CandorError, NotFoundError, toCandorError } from "#base/errors/index.ts";
 import type { Metrics } from "#base/telemetry/index.ts";
 import type { OpenStaticModel, StaticRuntime, TokenPairs } from "#engine/runtimes/index.ts";
@@ -27,7 +28,8 @@ export type Embeddings = {
    */
   space(named?: string): Promise<Space>;
   list(): Promise<Space[]>;
-  counts(space: Space): Promise<SpaceCounts>;
+  /** What is stored in a space and may be read in this scope. */
+  counts(space: Space, scope: Scope): Promise<SpaceCounts>;
   /**
    * The only way to a vector: one outcome per text, in order. A text that fails has its error and no vector; a model or
    * worker that fails as a whole raises.
@@ -72,7 +74,8 @@ export function createEmbeddings(dependencies: EmbeddingsDependencies): Embeddin
       throw new NotFoundError(`There is no space "${named}". There are: ${valid}.`);
     },
     list: async () => (await models.all()).map(({ space }) => space),
-    counts: (space) => countSpace(database, space),
+    counts: (space, scope) =>
+      scope.read === "all" ? countSpace(database, space) : countReadable(database, scope, space),
     embed: async (space, texts, options) =>
       embed(dependencies, await modelOf(space), texts, options),
     pairs: async (space, query, passage, signal) => {
@@ -210,6 +213,45 @@ async function countSpace(database: Database, space: Space): Promise<SpaceCounts
     .selectFrom("collections")
     .select(({ fn }) => fn.countAll<number>().as("count"))
     .where("space_id", "=", space.id)
+    .where("trash_id", "is", null)
     .executeTakeFirstOrThrow();
-  return { vectors: Number(vectors.count), collections: Number(collections.count) };
+  const kept = await countKeptForTrash(database, space.id);
+  return { vectors: Number(vectors.count) - kept, collections: Number(collections.count) };
+}
+
+/** The same for a caller who may read some collections alone: what is in others shows in no number. */
+async function countReadable(database: Database, scope: Scope, space: Space): Promise<SpaceCounts> {
+  const collections = await database
+    .as(scope)
+    .select("collections")
+    .select(({ fn }) => fn.countAll<number>().as("count"))
+    .where("space_id", "=", space.id)
+    .where("trash_id", "is", null)
+    .executeTakeFirstOrThrow();
+  const vectors = await database
+    .as(scope)
+    .select("chunks")
+    .innerJoin("collections", "collections.id", "chunks.collection_id")
+    .innerJoin("vectors", "vectors.chunk_key", "chunks.key")
+    .select(({ fn }) => fn.count<number>("chunks.key").distinct().as("count"))
+    .where("vectors.space_id", "=", space.id)
+    .where("collections.space_id", "=", space.id)
+    .where("collections.trash_id", "is", null)
+    .executeTakeFirstOrThrow();
+  return { vectors: vectors.count, collections: collections.count };
+}
+
+/** Vectors that only what lies in the trash still names: they are kept, and count as gone. */
+async function countKeptForTrash(database: Database, space: string): Promise<number> {
+  const found = await sql<{ count: number }>`select count(*) as count from (
+      select chunks.key from collections join chunks on chunks.collection_id = collections.id
+      where collections.space_id = ${space} and collections.trash_id is not null
+      union select trashed_chunks.key from collections join trashed_chunks on trashed_chunks.collection_id = collections.id
+      where collections.space_id = ${space}) as kept
+    where exists (select 1 from vectors where chunk_key = kept.key and space_id = ${space})
+      and not exists (select 1 from chunks join collections on collections.id = chunks.collection_id
+        where chunks.key = kept.key and collections.space_id = ${space} and collections.trash_id is null)`.execute(
+    database.unscoped,
+  );
+  return Number(found.rows[0]?.count ?? 0);
 }

@@ -6,6 +6,7 @@ export const keySchemaFields = {
   name: z.string(),
   role: z.enum(roles),
   owner: z.string(),
+  limited: z.boolean(),
   prefix: z.string(),
   createdAt: z.string(),
   expiresAt: z.string().nullable(),

@@ -12,9 +12,9 @@ export const spacesGet = defineOperation({
   permission: { role: "read_only" },
   http: { method: "GET", path: "/spaces/:space" },
   cli: { command: "spaces show <space>" },
-  run: async ({ app, input }) => {
+  run: async ({ app, input, scope }) => {
     // Opens every model: only then is it known which space is the default one.
     await app.embeddings.list();
-    return withCounts(app, await app.embeddings.space(input.space));
+    return withCounts(app, scope, await app.embeddings.space(input.space));
   },
 });

@@ -12,9 +12,9 @@ export const spacesList = defineOperation({
   permission: { role: "read_only" },
   http: { method: "GET", path: "/spaces" },
   cli: { command: "spaces" },
-  run: async ({ app }) => {
+  run: async ({ app, scope }) => {
     const spaces = await app.embeddings.list();
-    const items = await Promise.all(spaces.map((space) => withCounts(app, space)));
+    const items = await Promise.all(spaces.map((space) => withCounts(app, scope, space)));
     return { items, nextCursor: null, total: items.length };
   },
 });

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { App } from "../define-operation.ts";
+import type { App, Call } from "../define-operation.ts";
 
 export const spaceSchema = z.object({
   id: z.string(),
@@ -21,6 +21,10 @@ export const spaceSchema = z.object({
 type Space = Awaited<ReturnType<App["embeddings"]["space"]>>;
 
 /** A space with what is stored in it, counted now. */
-export async function withCounts(app: App, space: Space): Promise<z.input<typeof spaceSchema>> {
-  return { ...space, ...(await app.embeddings.counts(space)) };
+export async function withCounts(
+  app: App,
+  scope: Call<unknown>["scope"],
+  space: Space,
+): Promise<z.input<typeof spaceSchema>> {
+  return { ...space, ...(await app.embeddings.counts(space, scope)) };
 }
