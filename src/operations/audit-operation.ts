@@ -1,6 +1,8 @@
-import type { CandorError } from "#base/errors/index.ts";
+import { setImmediate } from "node:timers/promises";
+import { type CandorError, PermissionDeniedError } from "#base/errors/index.ts";
 import type { AuditRecord } from "#base/ledger/index.ts";
-import type { Course } from "./course.ts";
+import { type Course, toLedgerContext } from "./course.ts";
+import { findHidden } from "./find-hidden.ts";
 
 /** The entry of an effect that was had; `answer` names a thing that was made by it. */
 export function toAuditRecord(course: Course, answer: unknown): AuditRecord {
@@ -19,29 +21,43 @@ export function isDryRun(answer: unknown): boolean {
 
 /**
  * Keeps what was refused to somebody for want of a right, whatever it was, and every effect that failed for another reason than
- * its input. Never throws and is not waited for: a refusal must not take longer for a thing that is there. An entry that cannot
- * be written goes to the ledger.
+ * its input. Never throws, is not waited for and begins after the answer: a refusal must not take longer for a thing that is
+ * there. What the answer said is not there is a refusal in the ledger too. An entry that cannot be written goes to the ledger.
  */
-export async function auditFailure(course: Course, error: CandorError): Promise<void> {
+export async function keepFailure(course: Course, error: CandorError): Promise<void> {
   const { app, operation, noted } = course;
   const changes = operation.effect !== "read";
   const failed = changes && error.status >= 500;
   const refused =
-    noted.hidden ||
     ["authorization", "security"].includes(error.category) ||
     (changes && error.category === "authentication");
-  if (!failed && !refused) return;
-  const record: AuditRecord = {
-    ...callOf(course),
-    target: noted.target ?? namedThing(course),
-    outcome: failed ? "failed" : "refused",
-    code: noted.hidden ? "permission_denied" : error.code,
-  };
+  if (!failed && !refused && error.code !== "not_found") return;
   try {
-    await app.database.write(({ tables }) => app.audit.append(tables, record));
+    await setImmediate();
+    const hidden = failed || refused ? null : await findHidden(course);
+    if (!failed && !refused && !hidden) return;
+    if (hidden?.type === "collection") noted.collection = hidden.id;
+    const record: AuditRecord = {
+      ...callOf(course),
+      target: noted.target ?? namedThing(course) ?? hidden,
+      outcome: failed ? "failed" : "refused",
+      code: hidden ? "permission_denied" : error.code,
+    };
+    await Promise.all([
+      app.database.write(({ tables }) => app.audit.append(tables, record)),
+      hidden && app.ledger.record(hiddenRefusal(course, hidden), toLedgerContext(course)),
+    ]);
   } catch (thrown) {
-    await app.ledger.record(thrown, { operation: operation.name, correlationId: course.requestId });
+    await app.ledger.record(thrown, toLedgerContext(course));
   }
+}
+
+/** To its caller the thing is not there; the ledger knows that somebody without a right asked for it. */
+function hiddenRefusal(
+  { caller }: Course,
+  { type, id }: { type: string; id: string },
+): CandorError {
+  return new PermissionDeniedError(`${caller.principal?.id} has no right on ${type} ${id}.`);
 }
 
 function callOf({ operation, caller, requestId }: Course) {

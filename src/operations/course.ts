@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Principal } from "#base/access/index.ts";
 import type { Notice } from "#base/errors/index.ts";
-import type { AuditRecord } from "#base/ledger/index.ts";
+import type { AuditRecord, LedgerContext } from "#base/ledger/index.ts";
 import type { App, Operation } from "./define-operation.ts";
 
 /** Who calls, through which door. */
@@ -40,8 +40,6 @@ export type Course = {
     collection: string | null;
     /** What the operation said it acts on, where its input does not. */
     target: AuditRecord["target"];
-    /** A right was missing, although the answer says that there is no such thing. */
-    hidden: boolean;
   };
 };
 
@@ -54,9 +52,20 @@ export function beginCourse(app: App, operation: Operation, caller: Caller): Cou
     requestId: caller.requestId ?? randomUUID(),
     began: performance.now(),
     notices: [],
-    noted: { input: undefined, collection: null, target: null, hidden: false },
+    noted: { input: undefined, collection: null, target: null },
   };
 }
 
 /** A checked input and the caller who may ask for it. */
 export type Asked = { readonly principal: Principal | null; readonly input: unknown };
+
+/** Where an error of this course happened, for the ledger. */
+export function toLedgerContext({ operation, caller, requestId }: Course): LedgerContext {
+  return {
+    operation: operation.name,
+    correlationId: requestId,
+    ...(caller.principal ? { principal: caller.principal.id } : {}),
+    ...(caller.method === undefined ? {} : { method: caller.method }),
+    ...(caller.endpoint === undefined ? {} : { endpoint: caller.endpoint }),
+  };
+}

@@ -4,17 +4,22 @@ import type { CollectionRow, Scope } from "#base/database/index.ts";
 import {
   type CandorError,
   DefectError,
-  NotFoundError,
-  PermissionDeniedError,
   type Problem,
   toCandorError,
   toProblem,
 } from "#base/errors/index.ts";
-import type { LedgerContext } from "#base/ledger/index.ts";
 import { inSpan, withContext } from "#base/telemetry/index.ts";
-import { auditFailure } from "./audit-operation.ts";
+import { demandCollection } from "./allowed-collection.ts";
+import { keepFailure } from "./audit-operation.ts";
 import { checkOutput } from "./check-output.ts";
-import { type Answer, type Asked, beginCourse, type Caller, type Course } from "./course.ts";
+import {
+  type Answer,
+  type Asked,
+  beginCourse,
+  type Caller,
+  type Course,
+  toLedgerContext,
+} from "./course.ts";
 import type { App, Call, Operation, StreamEvent } from "./define-operation.ts";
 import { toInputError } from "./input-faults.ts";
 import { keepEffect } from "./keep-effect.ts";
@@ -120,7 +125,7 @@ async function counted<T>(course: Course, work: () => Promise<T>): Promise<T> {
   } catch (thrown) {
     const error = toCandorError(thrown);
     app.metrics.operation(operation.name, error.code, performance.now() - began);
-    void auditFailure(course, error);
+    void keepFailure(course, error);
     throw await recorded(course, error);
   }
 }
@@ -130,18 +135,8 @@ async function recorded(course: Course, error: CandorError): Promise<CandorError
   const { app } = course;
   app.metrics.error(error.code, error);
   if (isRecorded(error) && !ledgerIds.has(error))
-    ledgerIds.set(error, await app.ledger.record(error, contextOf(course)));
+    ledgerIds.set(error, await app.ledger.record(error, toLedgerContext(course)));
   return error;
-}
-
-function contextOf({ operation, caller, requestId }: Course): LedgerContext {
-  return {
-    operation: operation.name,
-    correlationId: requestId,
-    ...(caller.principal ? { principal: caller.principal.id } : {}),
-    ...(caller.method === undefined ? {} : { method: caller.method }),
-    ...(caller.endpoint === undefined ? {} : { endpoint: caller.endpoint }),
-  };
 }
 
 /** Ordinary refusals of input (a wrong field, a missing thing, no key) are answers, not incidents; everything else is kept. */
@@ -197,25 +192,7 @@ async function allowedCollection(
   const named =
     typeof input === "object" && input !== null && "collection" in input ? input.collection : null;
   if (typeof named !== "string") return null;
-  const collection = await app.search.findCollection(named);
-  course.noted.collection = collection.id;
-  try {
-    await app.access.demand(
-      principal,
-      { id: collection.id, called: named },
-      permission.grant.right,
-    );
-  } catch (thrown) {
-    // To the caller the collection is not there; the ledger knows that somebody without a right asked for it. Not
-    // awaited: the answer must not take longer than for a name that does not exist.
-    if (thrown instanceof NotFoundError) {
-      course.noted.hidden = true;
-      void app.ledger.record(
-        new PermissionDeniedError(`${principal.id} has no right on collection ${collection.id}.`),
-        contextOf(course),
-      );
-    }
-    throw thrown;
-  }
-  return collection;
+  return demandCollection(app, principal, named, permission.grant.right, (id) => {
+    course.noted.collection = id;
+  });
 }

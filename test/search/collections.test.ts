@@ -8,6 +8,7 @@ import { documentsAdd } from "#operations/documents/add.ts";
 import { documentsDelete } from "#operations/documents/delete.ts";
 import { searchQuery } from "#operations/search/query.ts";
 import { spacesGet } from "#operations/spaces/get.ts";
+import { trashEmpty } from "#operations/trash/empty.ts";
 import { modelFolders, openTestApp, type TestApp } from "../fixtures/rooms/open-test-app.ts";
 
 let room: TestApp;
@@ -186,7 +187,10 @@ describe("deleting", () => {
     });
     expect(await count("vectors")).toBe(before.vectors);
     const done = await room.call(collectionsDelete, { collection: "one" });
-    expect(done).toMatchObject({ ...dry, dryRun: false });
+    const undo = { until: expect.any(String), trash: expect.stringMatching(/^trs_/) };
+    expect(done).toMatchObject({ ...dry, dryRun: false, undo });
+    expect(await count("vectors")).toBe(before.vectors);
+    await room.call(trashEmpty, { trash: done.undo?.trash ?? "" });
     expect(await count("vectors")).toBe(before.vectors - 1);
     await expect(room.call(collectionsGet, { collection: "one" })).rejects.toMatchObject({
       code: "not_found",
@@ -200,14 +204,20 @@ describe("deleting", () => {
       expect(found.items.map(({ key }) => key)).toEqual(["c"]);
     }
     await room.call(documentsDelete, { collection: other.id, document: "c" });
+    await room.call(trashEmpty, { all: true });
     expect(await count("vectors")).toBe(before.vectors - 2);
     expect(room.embedded()).toBe(before.embedded + 2);
   });
 
-  test("leaves no row and no table, and the name is free", async () => {
+  test("frees the name at once, and leaves no row once the trash is emptied", async () => {
     const made = await create("gone");
     await add("gone", "a", "terns travel far");
     await room.call(collectionsDelete, { collection: "gone" });
+    const again = await create("gone");
+    expect(again.id).not.toBe(made.id);
+    const found = await room.call(searchQuery, { query: "terns", collections: ["gone"] });
+    expect(found.items).toEqual([]);
+    await room.call(trashEmpty, { all: true });
     for (const table of ["documents", "document_texts", "chunks", "grants"] as const)
       expect(
         await room.app.database.unscoped
@@ -216,10 +226,6 @@ describe("deleting", () => {
           .where("collection_id", "=", made.id)
           .execute(),
       ).toEqual([]);
-    const again = await create("gone");
-    expect(again.id).not.toBe(made.id);
-    const found = await room.call(searchQuery, { query: "terns", collections: ["gone"] });
-    expect(found.items).toEqual([]);
   });
 
   test("vectors of equal text in two spaces are apart: each goes with its own collection", async () => {

@@ -7,6 +7,7 @@ import { documentsGet } from "#operations/documents/get.ts";
 import { documentsList } from "#operations/documents/list.ts";
 import { documentsRead } from "#operations/documents/read.ts";
 import { searchQuery } from "#operations/search/query.ts";
+import { trashEmpty } from "#operations/trash/empty.ts";
 import { openTestApp, type TestApp } from "../fixtures/rooms/open-test-app.ts";
 
 let room: TestApp;
@@ -313,6 +314,7 @@ describe("showing", () => {
 
 describe("deleting", () => {
   test("a dry run counts, the delete removes from every leg, table and count", async () => {
+    await room.call(trashEmpty, { all: true });
     const before = await room.call(collectionsGet, { collection });
     const vectors = await rows("vectors");
     const { document } = await add({ key: "going", content: "a unique guillemot" });
@@ -335,6 +337,8 @@ describe("deleting", () => {
       ).toEqual(["staying"]);
     const last = await room.call(documentsDelete, { collection, document: "staying" });
     expect(last.deleted.vectors).toBe(1);
+    expect(await rows("vectors")).toBe(vectors + 1);
+    await room.call(trashEmpty, { all: true });
     expect(await rows("vectors")).toBe(vectors);
     const after = await room.call(collectionsGet, { collection });
     expect(after.counts).toEqual(before.counts);

@@ -2,12 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { embeddingsEmbed } from "#operations/embeddings/embed.ts";
 import { spacesGet } from "#operations/spaces/get.ts";
 import { spacesList } from "#operations/spaces/list.ts";
-import {
-  keyPrincipal,
-  modelFolders,
-  openTestApp,
-  type TestApp,
-} from "../fixtures/rooms/open-test-app.ts";
+import { modelFolders, openTestApp, type TestApp } from "../fixtures/rooms/open-test-app.ts";
+import { keyPrincipal } from "../fixtures/rooms/principals.ts";
 
 let room: TestApp;
 beforeAll(async () => {

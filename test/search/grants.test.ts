@@ -16,12 +16,8 @@ import { jobsGet } from "#operations/jobs/get.ts";
 import { jobsItems } from "#operations/jobs/items.ts";
 import { searchExplain } from "#operations/search/explain.ts";
 import { searchQuery } from "#operations/search/query.ts";
-import {
-  keyPrincipal,
-  modelFolders,
-  openTestApp,
-  type TestApp,
-} from "../fixtures/rooms/open-test-app.ts";
+import { modelFolders, openTestApp, type TestApp } from "../fixtures/rooms/open-test-app.ts";
+import { keyPrincipal } from "../fixtures/rooms/principals.ts";
 
 let room: TestApp;
 beforeAll(async () => {

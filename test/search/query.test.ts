@@ -3,8 +3,8 @@ import { documentsDelete } from "#operations/documents/delete.ts";
 import { documentsRead } from "#operations/documents/read.ts";
 import { searchQuery } from "#operations/search/query.ts";
 import { spacesGet } from "#operations/spaces/get.ts";
-import { keyPrincipal } from "../fixtures/rooms/open-test-app.ts";
 import { type Found, type Handbook, handbook, keysOf, modes, openHandbook } from "./handbook.ts";
+import { keyPrincipal } from "../fixtures/rooms/principals.ts";
 
 let book: Handbook;
 beforeAll(async () => {

@@ -9,6 +9,7 @@ import { collectionsSync } from "#operations/collections/sync.ts";
 import { jobsCancel } from "#operations/jobs/cancel.ts";
 import { jobsResume } from "#operations/jobs/resume.ts";
 import { searchQuery } from "#operations/search/query.ts";
+import { trashEmpty } from "#operations/trash/empty.ts";
 import { openTestApp, type TestApp } from "../fixtures/rooms/open-test-app.ts";
 
 let room: TestApp;
@@ -90,6 +91,7 @@ test("a collection that is deleted meanwhile leaves nothing behind", async () =>
   expect(ended).toMatchObject({ state: "failed", error: { code: "not_found" } });
   // One reason for all, and not one for each file.
   expect(ended.failed).toBe(0);
+  await room.call(trashEmpty, { all: true });
   for (const table of ["documents", "chunks", "document_texts"] as const)
     expect(
       await room.app.database.unscoped

@@ -22,8 +22,10 @@ import { documentsList } from "#operations/documents/list.ts";
 import { jobsItems } from "#operations/jobs/items.ts";
 import { jobsRetryFailed } from "#operations/jobs/retry-failed.ts";
 import { searchQuery } from "#operations/search/query.ts";
+import { trashEmpty } from "#operations/trash/empty.ts";
 import type { Principal } from "#base/access/index.ts";
-import { keyPrincipal, openTestApp, type TestApp } from "../fixtures/rooms/open-test-app.ts";
+import { openTestApp, type TestApp } from "../fixtures/rooms/open-test-app.ts";
+import { keyPrincipal } from "../fixtures/rooms/principals.ts";
 
 let room: TestApp;
 beforeAll(async () => {
@@ -136,6 +138,7 @@ describe("a collection holds what its folder holds", () => {
       vectors: before.vectors - 1,
       bytes: 16,
     });
+    await room.call(trashEmpty, { all: true });
     expect(await orphans()).toBe(0);
   });
 

@@ -2,7 +2,13 @@ import { type Database, type JobRow, newId, type WriteHandle } from "#base/datab
 import { toProblem } from "#base/errors/index.ts";
 import type { EventBus } from "#base/events/index.ts";
 import type { Ledger } from "#base/ledger/index.ts";
-import type { Metrics } from "#base/telemetry/index.ts";
+import {
+  currentContext,
+  type Metrics,
+  type Traces,
+  type WorkContext,
+  withoutContext,
+} from "#base/telemetry/index.ts";
 import { type Job, toJob } from "./job.ts";
 import { type JobKind, type RunningJob, runJob } from "./run-job.ts";
 
@@ -15,6 +21,13 @@ export type JobStart = {
   readonly input: unknown;
 };
 
+/** A job that waits; `cause` is the span of the request that queued it, where there is one. */
+type Queued = {
+  readonly row: JobRow;
+  readonly only: ReadonlySet<string> | null;
+  readonly cause?: WorkContext["span"];
+};
+
 export type Running = RunningJob & { row: JobRow; controller: AbortController };
 
 /** What the room knows of its jobs beyond their rows. */
@@ -23,8 +36,9 @@ export type JobsState = {
   ledger: Ledger;
   events: EventBus;
   metrics: Metrics;
+  traces: Traces;
   kinds: Map<string, JobKind<unknown>>;
-  queue: { row: JobRow; only: ReadonlySet<string> | null }[];
+  queue: Queued[];
   running: Map<string, Running>;
   /** Jobs whose end could not be stored: their rows say `running`, but nothing runs them before somebody resumes or restarts. */
   stranded: Map<string, Job>;
@@ -64,9 +78,10 @@ export async function enqueue(
     created_at: Date.now(),
     started_at: null,
     finished_at: null,
+    request_id: currentContext().requestId ?? null,
   };
   await handle.tables.insertInto("jobs").values(row).execute();
-  state.queue.push({ row, only: null });
+  state.queue.push({ row, only: null, cause: currentContext().span });
   return toJob(row);
 }
 
@@ -79,8 +94,24 @@ export function dispatch(state: JobsState): void {
     );
     if (busy) continue;
     state.queue.splice(state.queue.indexOf(waiting), 1);
-    start(state, waiting.row, waiting.only);
+    startInOwnContext(state, waiting);
   }
+}
+
+/** A job outlives the request that queued it and is started by whatever made room: it runs in a context and a trace of its own. */
+function startInOwnContext(state: JobsState, { row, only, cause }: Queued): void {
+  const span = state.traces.begin({
+    name: `job ${row.kind}`,
+    attributes: { "candor.job.kind": row.kind, "candor.job.attempt": row.attempt },
+    link: cause,
+  });
+  const context: WorkContext = {
+    jobId: row.id,
+    principal: row.owner,
+    ...(row.request_id === null ? {} : { requestId: row.request_id }),
+    ...(span === null ? {} : { span }),
+  };
+  withoutContext(() => start(state, row, only), context);
 }
 
 function start(state: JobsState, row: JobRow, only: ReadonlySet<string> | null): void {
@@ -112,6 +143,7 @@ function start(state: JobsState, row: JobRow, only: ReadonlySet<string> | null):
       const attempt = runJob(kind, claimed, only, controller.signal, state);
       running.live = attempt.live;
       await attempt.ended;
+      endSpan(claimed);
     })
     .catch((thrown: unknown) => strand(state, running, thrown))
     .then(() => {
@@ -119,6 +151,18 @@ function start(state: JobsState, row: JobRow, only: ReadonlySet<string> | null):
       state.events.forget(channelOf(row.id));
       dispatch(state);
     });
+}
+
+function endSpan({ state, done, failed, skipped }: JobRow): void {
+  const { span } = currentContext();
+  span?.set({
+    "candor.job.state": state,
+    "candor.job.done": done,
+    "candor.job.failed": failed,
+    "candor.job.skipped": skipped,
+  });
+  if (state === "failed") span?.fail("job_failed");
+  span?.end();
 }
 
 function claim(state: JobsState, row: JobRow): Promise<{ numUpdatedRows: bigint }> {
@@ -138,6 +182,9 @@ async function strand(state: JobsState, { row, live }: Running, thrown: unknown)
   const error = JSON.stringify(toProblem(thrown, { ledgerId }));
   live.sequence += 1;
   const job = toJob({ ...row, state: "interrupted", error }, live);
+  const { span } = currentContext();
+  span?.fail("database_unavailable");
+  span?.end();
   state.stranded.set(row.id, job);
   state.events.publish(channelOf(row.id), "job.end", { job });
 }

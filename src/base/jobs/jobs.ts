@@ -1,13 +1,11 @@
 import { type Database, type JobRow, newId, type WriteHandle } from "#base/database/index.ts";
 import { NotFoundError } from "#base/errors/index.ts";
-import type { EventBus } from "#base/events/index.ts";
-import type { Ledger } from "#base/ledger/index.ts";
-import type { Metrics } from "#base/telemetry/index.ts";
+import type { Traces } from "#base/telemetry/index.ts";
 import { dispatch, enqueue, type JobsState, type JobStart } from "./dispatch-jobs.ts";
 import { followJob, type JobEvent } from "./follow-job.ts";
 import { type Job, type JobItem, toJob, toJobItem } from "./job.ts";
 import { cancel, resume, takeUp } from "./resume-jobs.ts";
-import type { JobKind } from "./run-job.ts";
+import type { JobKind, RunDependencies } from "./run-job.ts";
 
 /** Which jobs a caller may see: those of a principal, or those of `anybody`. */
 export type JobScope = { readonly owner: string };
@@ -56,12 +54,7 @@ export type Jobs = {
   close(): Promise<void>;
 };
 
-export function createJobs(dependencies: {
-  database: Database;
-  ledger: Ledger;
-  events: EventBus;
-  metrics: Metrics;
-}): Jobs {
+export function createJobs(dependencies: RunDependencies & { traces: Traces }): Jobs {
   const state: JobsState = {
     ...dependencies,
     kinds: new Map(),

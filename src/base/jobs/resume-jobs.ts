@@ -5,6 +5,7 @@ import {
   JobNotResumableError,
   toProblem,
 } from "#base/errors/index.ts";
+import { currentContext } from "#base/telemetry/index.ts";
 import { channelOf, dispatch, type JobsState } from "./dispatch-jobs.ts";
 import { endedStates, type Job, toJob } from "./job.ts";
 
@@ -22,14 +23,16 @@ export async function cancel(state: JobsState, row: JobRow): Promise<JobRow> {
   } else {
     const idle = ["queued", "interrupted", ...(state.stranded.has(row.id) ? ["running"] : [])];
     state.queue = state.queue.filter((waiting) => waiting.row.id !== row.id);
-    await state.database.write(({ tables }) =>
-      tables
+    await state.database.write(async ({ tables, answer }) => {
+      const cancelled = await tables
         .updateTable("jobs")
         .set({ state: "cancelled", cancel_requested: 1, finished_at: Date.now() })
         .where("id", "=", row.id)
         .where("state", "in", idle)
-        .execute(),
-    );
+        .returningAll()
+        .executeTakeFirst();
+      if (cancelled) await answer({ job: toJob(cancelled) });
+    });
     state.stranded.delete(row.id);
   }
   const now = await state.database.unscoped
@@ -73,6 +76,7 @@ export async function resume(
     result: null,
     cancel_requested: 0,
     finished_at: null,
+    request_id: currentContext().requestId ?? row.request_id,
   };
   const items = only === "failed" ? new Set(failed.map(({ item }) => item)) : null;
   await state.database.write(async (handle) => {
@@ -85,6 +89,7 @@ export async function resume(
         result: null,
         cancel_requested: 0,
         finished_at: null,
+        request_id: again.request_id,
       })
       .where("id", "=", row.id)
       .where("attempt", "=", row.attempt)
@@ -94,7 +99,7 @@ export async function resume(
     await handle.answer({ job: toJob(again) });
   });
   state.stranded.delete(row.id);
-  state.queue.push({ row: again, only: items });
+  state.queue.push({ row: again, only: items, cause: currentContext().span });
   dispatch(state);
   return again;
 }

@@ -128,6 +128,7 @@ async function attempt<Input>(
     result: result === null || result === undefined ? null : JSON.stringify(result),
     finished_at: Date.now(),
   });
+  dependencies.metrics.jobEnded(row.kind, state);
   tell(run, "job.end");
 }
 

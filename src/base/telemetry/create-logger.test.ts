@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Writable } from "node:stream";
+import { PassThrough, Writable } from "node:stream";
 import fastCheck from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
@@ -217,6 +217,37 @@ describe("forgery", () => {
     expect(lines()[0]?.match(/"requestId":/g)).toHaveLength(1);
   });
 
+  it("cannot be done through a message: in a text line no name stands before `=` but that of a field", () => {
+    const { logger, lines } = open({ format: "text" });
+    for (const message of [
+      "x user=root",
+      'x" user="root',
+      'x\\" user=root',
+      '"x',
+      "a=b",
+      "a\nb=c",
+      "",
+    ])
+      logger.info({ port: 80 }, message);
+    expect(lines().map((line) => line.slice(line.indexOf("INFO ") + 6))).toEqual([
+      '"x user=root" port=80',
+      '"x\\" user=\\"root" port=80',
+      '"x\\\\\\" user=root" port=80',
+      '"\\"x" port=80',
+      '"a=b" port=80',
+      '"a\\nb=c" port=80',
+      " port=80",
+    ]);
+  });
+
+  it("shows no character that cannot be seen", () => {
+    const { logger, lines, records } = open();
+    const unseen = "a\u00adb\u2060c\u180ed\u{e0041}e\ufff9f";
+    logger.info({ unseen }, unseen);
+    expect(lines()[0]).not.toMatch(/\p{Cf}/u);
+    expect(records()[0]).toMatchObject({ message: unseen, unseen });
+  });
+
   it("keeps any text in one line that reads back as it was", () => {
     const { logger, lines, records } = open({ redaction: false });
     fastCheck.assert(
@@ -262,6 +293,19 @@ describe("faults", () => {
     await new Promise((resolve) => setImmediate(resolve));
     expect(logger.faults()).toMatchObject({ failing: false, last: { target: "console" } });
     expect(logger.faults().count).toBeGreaterThan(0);
+  });
+
+  it("of the console are heard by one listener, however many loggers there were", async () => {
+    const stream = new PassThrough();
+    const loggers = Array.from({ length: 30 }, () => open({ stream }).logger);
+    for (const logger of loggers.slice(1)) logger.close();
+    expect(stream.listenerCount("error")).toBe(1);
+    loggers[0]?.close();
+    const last = open({ stream }).logger;
+    stream.destroy(new Error("EPIPE: the reader is gone"));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(last.faults().count).toBe(1);
+    expect(loggers[0]?.faults().count).toBe(0);
   });
 
   it("of a field that cannot be read leave the message", () => {

@@ -3,8 +3,9 @@ import { pino } from "pino";
 import { toCandorError, type Severity } from "#base/errors/index.ts";
 import type { Config } from "#base/config/index.ts";
 import { toJsonLine, toTextLine } from "./log-line.ts";
-import { toMessage, toRecord, type LogFields } from "./log-record.ts";
+import { describeContext, toMessage, toRecord, type LogFields } from "./log-record.ts";
 import { createRotatingFile } from "./rotating-file.ts";
+import { currentContext } from "./work-context.ts";
 
 export type LogLevel = Config["logging"]["level"];
 const levels = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
@@ -68,12 +69,13 @@ export function createLogger(options: LoggerOptions): Logger {
   const build = (context: LogFields): Logger => {
     const log = (level: (typeof levels)[number], fields: LogFields, message: string) => {
       if (!lines.isLevelEnabled(level)) return;
+      const course = { ...describeContext(currentContext(), redaction), ...context };
       try {
-        lines[level](toRecord(context, fields, redaction), toMessage(message, redaction));
+        lines[level](toRecord(course, fields, redaction), toMessage(message, redaction));
       } catch (thrown) {
         output.addFault("record", thrown); // a getter among the fields threw; the message is still worth a line
         lines[level](
-          { ...context, fieldsLeftOut: "they could not be read" },
+          { ...course, fieldsLeftOut: "they could not be read" },
           toMessage(message, redaction),
         );
       }
@@ -131,8 +133,7 @@ function openOutput(options: LoggerOptions): Output {
     state.count += 1;
     state.last = { at: new Date().toISOString(), target, message: toMessage(message, true) };
   };
-  // A closed pipe must not end the process: the stream says so later, in an event.
-  stream.on("error", (thrown: Error) => addFault("console", thrown));
+  const stopListening = onStreamError(stream, (thrown) => addFault("console", thrown));
   const own = (message: string) =>
     toLine(JSON.stringify({ level: "error", time: new Date().toISOString(), message }));
   const writeFile = (line: string) => {
@@ -165,6 +166,28 @@ function openOutput(options: LoggerOptions): Output {
       failing: state.missing > 0,
       last: state.last,
     }),
-    close: () => file?.close(),
+    close: () => {
+      file?.close();
+      stopListening();
+    },
   };
+}
+
+type ErrorListener = (thrown: Error) => void;
+
+/** Who wants to hear of errors, by stream: each stream gets one listener for good, however many loggers write to it. */
+const errorListeners = new WeakMap<NodeJS.WritableStream, Set<ErrorListener>>();
+
+/** A closed pipe must not end the process: the stream says so later, in an event, perhaps after its last logger was closed. */
+function onStreamError(stream: NodeJS.WritableStream, listener: ErrorListener): () => void {
+  const known = errorListeners.get(stream);
+  const listeners = known ?? new Set<ErrorListener>();
+  listeners.add(listener);
+  if (known === undefined) {
+    errorListeners.set(stream, listeners);
+    stream.on("error", (thrown: Error) => {
+      for (const told of listeners) told(thrown);
+    });
+  }
+  return () => void listeners.delete(listener);
 }

@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { Histogram, Registry } from "prom-client";
 import { afterEach, describe, expect, it } from "vitest";
+import { mostSeries } from "./count-series.ts";
 import { createMetrics, type Metrics } from "./create-metrics.ts";
 import { secondsBuckets } from "./metric-names.ts";
 
@@ -64,6 +65,80 @@ describe("snapshot", () => {
   });
 });
 
+describe("labels", () => {
+  it("take nothing but the values of their table, also past the compiler", () => {
+    const counted = open();
+    counted.refused("rate_limit");
+    counted.count("candor_spans_total", { outcome: "sent" }, 3);
+    counted.count("candor_spans_total", { outcome: "of ada" } as never);
+    counted.request({ method: "forged\n", route: "/a", status: 200, milliseconds: 1 });
+    expect(counted.snapshot().counters.map(({ labels }) => labels)).toEqual([
+      { reason: "rate_limit" },
+      { outcome: "sent" },
+      { outcome: "other" },
+      { method: "other", route: "/a", status: "200" },
+    ]);
+  });
+
+  it("are bounded in number, and what is folded is counted", async () => {
+    const counted = open();
+    for (let n = 0; n < mostSeries + 50; n += 1) {
+      counted.error(`code${n}`);
+      counted.operation(`operation${n}`, "ok", 1);
+    }
+    counted.error("x".repeat(1000));
+    const values = (name: string) =>
+      counted.snapshot().counters.filter((counter) => counter.name === name);
+    expect(values("candor_errors_total")).toHaveLength(mostSeries + 1);
+    expect(values("candor_errors_total").at(-1)).toMatchObject({
+      labels: { code: "other" },
+      value: 51,
+    });
+    expect(values("candor_operation_seconds_count")).toHaveLength(mostSeries + 1);
+    expect(values("candor_series_folded_total")).toEqual([
+      expect.objectContaining({ labels: { metric: "candor_errors_total" }, value: 51 }),
+      expect.objectContaining({ labels: { metric: "candor_operations_total" }, value: 50 }),
+      expect.objectContaining({ labels: { metric: "candor_operation_seconds" }, value: 50 }),
+    ]);
+  });
+});
+
+describe("what is watched", () => {
+  it("is read when somebody asks; what cannot be measured is left out, what fails hides nothing", async () => {
+    const counted = open();
+    let waiting: number | null = 3;
+    counted.watch(() => [{ name: "candor_database_waiting", labels: {}, value: waiting }]);
+    counted.watch(() => Promise.reject(new Error("closed")));
+    expect(await counted.prometheus()).toContain("candor_database_waiting 3\n");
+    waiting = null;
+    const text = await counted.prometheus();
+    expect(text).not.toContain("candor_database_waiting");
+    expect(text).toContain('candor_errors_total{code="defect"}');
+    expect(text).toMatch(/^process_open_fds \d+$/m);
+  });
+
+  it("counts what is open until it is closed, once", async () => {
+    const counted = open();
+    const first = counted.opened("stream");
+    counted.opened("stream");
+    first();
+    first();
+    expect(await counted.prometheus()).toContain('candor_open{what="stream"} 1\n');
+  });
+
+  it("tells what happened lately, operations by the status of their error", () => {
+    const counted = open();
+    counted.operation("a", "ok", 10);
+    counted.operation("a", "not_found", 10);
+    counted.operation("a", "disk_full", 10);
+    counted.request({ method: "GET", route: "/a", status: 500, milliseconds: 5 });
+    counted.request({ method: "GET", route: "/stream", status: 200, milliseconds: null });
+    const { requests, operations } = counted.window();
+    expect(operations["1m"]).toMatchObject({ count: 3, errors: 1, latencyMs: { p50: 10 } });
+    expect(requests["15m"]).toMatchObject({ count: 2, errors: 1, latencyMs: { p99: 5 } });
+  });
+});
+
 describe("prometheus", () => {
   it("gives the counters, escaped, and the gauges", async () => {
     const counted = open();
@@ -101,7 +176,7 @@ describe("prometheus", () => {
     const ours = (await counted.prometheus())
       .split("\n\n")
       .find((part) => part.includes("candor_operation_seconds histogram"));
-    expect(ours).toBe((await registry.metrics()).trimEnd());
+    expect(ours?.trimEnd()).toBe((await registry.metrics()).trimEnd());
   });
 
   it("is the same when asked twice", async () => {

@@ -2,11 +2,11 @@
 const longestLine = 65_536;
 
 /**
- * Characters that JSON leaves as they are though they move a terminal's cursor, end a line or turn its direction: DEL and C1 controls,
- * line and paragraph separators, marks and overrides of direction, the byte order mark.
+ * Characters that JSON leaves as they are though they move a terminal's cursor, end a line, turn its direction or cannot be seen:
+ * controls (Cc), format characters (Cf: marks and overrides of direction, joiners, tags, the byte order mark), separators of lines and
+ * paragraphs (Zl, Zp).
  */
-// oxlint-disable-next-line no-control-regex
-const hidden = /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+const hidden = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 /** A JSON line as it is written: in one line whatever its values hold, and not too long. */
 export function toJsonLine(json: string): string {
@@ -31,17 +31,23 @@ export function toTextLine(json: string): string {
     ([name, value]) =>
       ` ${/^[\w.-]+$/.test(name) ? name : JSON.stringify(name)}=${JSON.stringify(value)}`,
   );
-  // As a JSON string without its quotes: line breaks and controls stay escaped, so nothing can pose as another line.
-  const text = JSON.stringify(message ?? "")
-    .slice(1, -1)
-    .replaceAll('\\"', '"');
-  const line = `${String(time)} ${String(level).toUpperCase().padEnd(5)} ${text}${shown.join("")}`;
+  const line = `${String(time)} ${String(level).toUpperCase().padEnd(5)} ${toText(message)}${shown.join("")}`;
   return `${escapeHidden(line)}\n`;
 }
 
+/**
+ * A message in a text line. JSON's escapes keep it in its line; where it holds `=` it is put in quotes as well, so that `x user=y` said
+ * by somebody cannot pose as a field: what stands outside of quotes with `=` behind it is the name of a real one.
+ */
+function toText(message: unknown): string {
+  const quoted = JSON.stringify(message ?? "");
+  return /=|^"\\"/.test(quoted) ? quoted : quoted.slice(1, -1).replaceAll('\\"', '"');
+}
+
 function escapeHidden(text: string): string {
-  return text.replace(
-    hidden,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  return text.replace(hidden, (character) =>
+    Array.from({ length: character.length }, (_, place) => character.charCodeAt(place))
+      .map((unit) => `\\u${unit.toString(16).padStart(4, "0")}`)
+      .join(""),
   );
 }

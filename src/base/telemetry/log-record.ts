@@ -1,6 +1,22 @@
 import { CandorError, redact, redactText, toCandorError } from "#base/errors/index.ts";
+import type { WorkContext } from "./work-context.ts";
 
 export type LogFields = Readonly<Record<string, unknown>>;
+
+/** What a line says of the request or job in whose course it is written. */
+export function describeContext(context: WorkContext, redaction: boolean): LogFields {
+  const { requestId, jobId, principal, span } = context;
+  const traceId = span?.traceId ?? context.traceId;
+  const clean = redaction ? redactText : String;
+  return {
+    ...(requestId === undefined ? {} : { requestId: clean(requestId) }),
+    // Both are ids of our own making.
+    ...(jobId === undefined ? {} : { jobId }),
+    ...(principal === undefined ? {} : { principal }),
+    ...(traceId === undefined ? {} : { trace_id: traceId }),
+    ...(span === undefined ? {} : { span_id: span.spanId }),
+  };
+}
 
 /** Longest message and longest stack that are logged, in UTF-16 characters. */
 const longestMessage = 4000;
@@ -29,6 +45,8 @@ export function toRecord(
   const record: Record<string, unknown> = { ...context };
   for (const [name, value] of Object.entries(fields)) {
     const clean = redaction ? redactText(name) : name;
+    // What only repeats the context is no forgery of it.
+    if (Object.hasOwn(context, clean) && context[clean] === value) continue;
     const taken = ownNames.has(clean) || Object.hasOwn(record, clean);
     record[taken ? `field_${clean}` : clean] = toField(name, value, redaction);
   }

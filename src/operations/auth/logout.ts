@@ -13,8 +13,9 @@ export const authLogout = defineOperation({
   permission: { role: "read_only" },
   http: { method: "POST", path: "/auth/logout" },
   cli: { command: "logout" },
-  run: async ({ app, input, principal, endSession }) => {
+  run: async ({ app, input, principal, target, endSession }) => {
     if (!principal) throw new AuthenticationRequiredError("Nobody is signed in.");
+    target("user", principal.id);
     const ended = await app.access.signOut(principal, input.everywhere);
     endSession();
     return ended;

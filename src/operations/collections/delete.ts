@@ -5,7 +5,7 @@ import { deletedSchema } from "../shapes.ts";
 
 export const collectionsDelete = defineOperation({
   name: "collections.delete",
-  summary: "Delete a collection with all its documents, for good",
+  summary: "Delete a collection with all its documents; the trash keeps it for a while",
   input: z.strictObject({
     collection: collectionField,
     dryRun: z.boolean().default(false).describe("Only count what would go"),
@@ -15,6 +15,8 @@ export const collectionsDelete = defineOperation({
   permission: { role: "api_user", grant: { on: "collections", right: "owner" } },
   http: { method: "DELETE", path: "/collections/:collection" },
   cli: { command: "collections delete <collection>" },
-  run: async (call) =>
-    call.app.search.collections.delete(allowed(call).collection, call.input.dryRun),
+  run: async (call) => {
+    const { collection, principal } = allowed(call);
+    return call.app.search.collections.delete(collection, principal, call.input.dryRun);
+  },
 });

@@ -6,7 +6,7 @@ import { documentField } from "./document-schema.ts";
 
 export const documentsDelete = defineOperation({
   name: "documents.delete",
-  summary: "Delete a document from every leg and count, for good",
+  summary: "Delete a document from every leg and count; the trash keeps it for a while",
   input: z.strictObject({
     collection: collectionField,
     document: documentField,
@@ -18,10 +18,9 @@ export const documentsDelete = defineOperation({
   http: { method: "DELETE", path: "/collections/:collection/documents/:document" },
   cli: { command: "docs delete <document>" },
   tools: [{ name: "delete_document" }],
-  run: async (call) =>
-    call.app.search.documents.delete(
-      allowed(call).collection,
-      call.input.document,
-      call.input.dryRun,
-    ),
+  run: async (call) => {
+    const { collection, principal } = allowed(call);
+    const { document, dryRun } = call.input;
+    return call.app.search.documents.delete(collection, document, principal, dryRun);
+  },
 });

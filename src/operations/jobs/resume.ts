@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { defineOperation } from "../define-operation.ts";
 import { jobSchema, namedSchema } from "../shapes.ts";
+import { demandOwnersRight } from "./demand-owners-right.ts";
 
 export const jobsResume = defineOperation({
   name: "jobs.resume",
@@ -11,7 +12,8 @@ export const jobsResume = defineOperation({
   permission: { role: "api_user", own: { all: "developer" } },
   http: { method: "POST", path: "/jobs/:job/resume", answer: "job" },
   cli: { command: "jobs resume <job>" },
-  run: async ({ app, input, own }) => ({
-    job: await app.jobs.resume(input.job, own, "all"),
-  }),
+  run: async ({ app, input, own }) => {
+    await demandOwnersRight(app, input.job, own);
+    return { job: await app.jobs.resume(input.job, own, "all") };
+  },
 });

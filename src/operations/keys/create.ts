@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { roles } from "#base/access/index.ts";
 import { AuthenticationRequiredError, InputInvalidError } from "#base/errors/index.ts";
-import { collectionField } from "../allowed-collection.ts";
+import { collectionField, demandCollection } from "../allowed-collection.ts";
 import { defineOperation } from "../define-operation.ts";
 import { rightSchema } from "../grants/grant-schema.ts";
 import { keySchemaFields } from "./key-schema.ts";
@@ -31,8 +31,7 @@ export const keysCreate = defineOperation({
     if (!grants) return app.access.keys.create(principal, wanted);
     const given = new Map<string, (typeof grants)[number]["right"]>();
     for (const [place, { collection: called, right }] of grants.entries()) {
-      const { id } = await app.search.findCollection(called);
-      await app.access.demand(principal, { id, called }, right);
+      const { id } = await demandCollection(app, principal, called, right);
       if (given.has(id))
         throw new InputInvalidError(`The collection "${called}" is named twice.`, {
           errors: [{ pointer: `/grants/${place}/collection`, message: "is named before" }],

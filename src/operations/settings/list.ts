@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { defineOperation } from "../define-operation.ts";
 
-const origins = ["flag", "environment", ".env", "stored", "default"] as const;
+const origins = ["flag", "environment", "secrets file", ".env", "stored", "default"] as const;
 
 export const settingsList = defineOperation({
   name: "settings.list",

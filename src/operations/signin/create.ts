@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { roles } from "#base/access/index.ts";
+import { localPrincipal, roles } from "#base/access/index.ts";
 import { defineOperation } from "../define-operation.ts";
 
 export const signinCreate = defineOperation({
@@ -14,7 +14,8 @@ export const signinCreate = defineOperation({
   permission: "public",
   http: { method: "POST", path: "/auth/signin" },
   cli: null,
-  run: async ({ app, input, openSession }) => {
+  run: async ({ app, input, openSession, target }) => {
+    target("user", localPrincipal.id);
     const { principal, secret, expiresAt } = await app.access.signIn.redeem(input.token);
     openSession(secret, expiresAt);
     const { id, name, role } = principal;

@@ -268,6 +268,15 @@ describe("JSON", () => {
     );
   });
 
+  test("may nest 100,000 arrays and objects, and not one more; brackets in strings are none", () => {
+    const nested = (depth: number) => `${"[".repeat(depth)}"[{\\"["${"]".repeat(depth)}`;
+    expect(read("a.json", nested(100_000)).format).toBe("json");
+    expect(() => read("a.json", nested(100_001))).toThrow(
+      /character 100000 .*nests more than 100000 arrays and objects/,
+    );
+    expect(read("a.json", `[${"[],".repeat(150_000)}[]]`).format).toBe("json");
+  });
+
   test("of JSONL every line must be valid; blank lines are none", () => {
     expect(read("a.jsonl", '{"a":1}\r\n\n[2]\n').spans).toHaveLength(2);
     expect(() => read("a.jsonl", '{"a":1}\n{"b":}\n')).toThrow(/line 2/);

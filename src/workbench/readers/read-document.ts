@@ -116,8 +116,17 @@ function spansOf(text: string, key: string, format: Format, mediaType: string): 
 
 type JsonFault = { readonly message: string; readonly at: number };
 
+/**
+ * Arrays and objects in one another. `JSON.parse` takes any number of them and about 150 bytes of memory for each, in one
+ * call that no memory limit of a thread can end; honest documents have a few dozen.
+ */
+const deepestJson = 100_000;
+
 /** What is wrong with a JSON text and where, or null for valid JSON. */
 function jsonFault(text: string): JsonFault | null {
+  const tooDeep = findTooDeep(text);
+  if (tooDeep !== null)
+    return { message: `it nests more than ${deepestJson} arrays and objects`, at: tooDeep };
   const message = jsonMessage(text);
   if (message === null) return null;
   if (!message.startsWith("Unexpected token")) {
@@ -135,6 +144,23 @@ function jsonFault(text: string): JsonFault | null {
     else low = middle;
   }
   return { message: `unexpected ${JSON.stringify(text.slice(low, low + 1))}`, at: low };
+}
+
+/** Where an array or object opens inside `deepestJson` others, or null. Brackets in strings do not count. */
+function findTooDeep(text: string): number | null {
+  let depth = 0;
+  let isString = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const character = text[at];
+    if (isString) {
+      if (character === "\\") at += 1;
+      else if (character === '"') isString = false;
+    } else if (character === '"') isString = true;
+    else if (character === "[" || character === "{") depth += 1;
+    else if (character === "]" || character === "}") depth -= 1;
+    if (depth > deepestJson) return at;
+  }
+  return null;
 }
 
 function jsonMessage(text: string): string | null {

@@ -1,4 +1,4 @@
-import type { Kysely } from "kysely";
+import { type Kysely, sql } from "kysely";
 import type { Access, Principal } from "#base/access/index.ts";
 import {
   type CollectionRow,
@@ -8,10 +8,16 @@ import {
   type Scope,
   type Tables,
 } from "#base/database/index.ts";
-import { AlreadyExistsError, InputInvalidError, NotFoundError } from "#base/errors/index.ts";
+import {
+  AlreadyExistsError,
+  InputInvalidError,
+  NotFoundError,
+  PermissionDeniedError,
+} from "#base/errors/index.ts";
 import type { Embeddings, Space } from "#engine/embeddings/index.ts";
-import { createKeywordTable, dropKeywordTable } from "./keyword-index.ts";
-import { countOwnVectors, dropUnusedVectors } from "./store-document.ts";
+import { createKeywordTable } from "./keyword-index.ts";
+import { countedWrite, nextTurn, type Turn } from "./purge-trash.ts";
+import { type Counts, openTrashEntry, type Trashing, type Undo } from "./trash-rows.ts";
 
 /** Tokens of one chunk and of its overlap with the one before, unless the collection says otherwise. */
 const defaultChunking = { maxTokens: 384, overlapTokens: 48 };
@@ -27,19 +33,19 @@ export type Collection = {
   space: { id: string; name: string; dims: number; modelRevision: string };
   chunking: { maxTokens: number; overlapTokens: number };
   description: string | null;
-  counts: { documents: number; chunks: number; vectors: number; bytes: number };
+  counts: Counts;
   index: { kind: "exact"; state: "ready"; generation: number };
   right: GrantLevel;
   createdAt: string;
   updatedAt: string;
 };
 
-/** What a delete removed, or would remove. Deletes are final: there is nothing to undo them with. */
+/** What a delete took out of sight, or would; null as `undo` for a dry run, which leaves nothing to undo. */
 export type Deleted = {
-  deleted: { documents: number; chunks: number; vectors: number; bytes: number };
+  deleted: Counts;
   dependents: { type: string; count: number }[];
   dryRun: boolean;
-  undo: null;
+  undo: Undo | null;
 };
 
 export type CreateCollection = {
@@ -49,7 +55,12 @@ export type CreateCollection = {
   description?: string | undefined;
 };
 
-type Dependencies = { database: Database; access: Access; embeddings: Embeddings };
+type Dependencies = {
+  database: Database;
+  access: Access;
+  embeddings: Embeddings;
+  trashing: (by: Principal) => Trashing;
+};
 
 export type Collections = {
   /** The collection of this id or name, whoever owns it: callers check the right. Raises NotFoundError. */
@@ -66,7 +77,8 @@ export type Collections = {
     change: { name?: string | undefined; description?: string | null | undefined },
     right: GrantLevel,
   ): Promise<Collection>;
-  delete(row: CollectionRow, dryRun: boolean): Promise<Deleted>;
+  /** Moves it to the trash; a dry run only counts. */
+  delete(row: CollectionRow, by: Principal, dryRun: boolean): Promise<Deleted>;
 };
 
 export function createCollections(dependencies: Dependencies): Collections {
@@ -102,20 +114,26 @@ export function createCollections(dependencies: Dependencies): Collections {
         ...(change.name === undefined ? {} : { name: change.name }),
         ...(change.description === undefined ? {} : { description: change.description }),
       };
+      const space = await embeddings.space(row.space_id);
+      const held = await counts(database.unscoped, row);
       try {
-        await database.write(({ tables }) =>
-          tables
+        return await database.write(async ({ tables, answer }) => {
+          const updated = await tables
             .updateTable("collections")
             .set({ ...set, updated_at: Date.now() })
             .where("id", "=", row.id)
-            .execute(),
-        );
+            .where("trash_id", "is", null)
+            .returningAll()
+            .executeTakeFirst();
+          if (!updated) throw new NotFoundError(`There is no collection "${row.name}" any more.`);
+          return answer(toCollection(updated, space, right, held));
+        });
       } catch (thrown) {
         throw nameTaken(thrown, change.name ?? row.name);
       }
-      return view(await findCollection(database, row.id), right);
     },
-    delete: (row, dryRun) => deleteCollection(database, row, dryRun),
+    delete: (row, by, dryRun) =>
+      deleteCollection(database, row, dryRun ? null : dependencies.trashing(by)),
   };
 }
 
@@ -125,6 +143,7 @@ async function findCollection(database: Database, named: string): Promise<Collec
     .selectAll()
     // Ids have capital letters and names have none: no name is an id.
     .where((is) => is.or([is("id", "=", named), is("name", "=", named)]))
+    .where("trash_id", "is", null)
     .executeTakeFirst();
   if (!row) throw new NotFoundError(`There is no collection "${named}".`);
   return row;
@@ -135,6 +154,10 @@ async function createCollection(
   principal: Principal,
   wanted: CreateCollection,
 ): Promise<Collection> {
+  if (principal.limited)
+    throw new PermissionDeniedError(
+      "This key is limited to the collections it was given and makes no new ones.",
+    );
   const space = await embeddings.space(wanted.space);
   const limit = Math.min(longestChunk, space.maxTokens ?? longestChunk);
   const chunking = wanted.chunking ?? {
@@ -154,6 +177,7 @@ async function createCollection(
     generation: 0,
     created_at: now,
     updated_at: now,
+    trash_id: null,
   };
   try {
     return await database.write(async ({ tables, answer }) => {
@@ -161,7 +185,7 @@ async function createCollection(
       await tables
         .insertInto("grants")
         .values({
-          principal_id: principal.id,
+          principal_id: principal.owner,
           collection_id: row.id,
           level: "owner",
           created_at: now,
@@ -192,59 +216,101 @@ function checkChunking(
     throw refuse("overlapTokens", half, "it is at most half of maxTokens,");
 }
 
+/**
+ * Takes a collection out of sight in one small transaction, however large it is: its row is marked and its name freed,
+ * all that is in it stays where it is until it is restored or removed for good. Null as `trashing` only counts.
+ */
 async function deleteCollection(
   database: Database,
   row: CollectionRow,
-  dryRun: boolean,
+  trashing: Trashing | null,
 ): Promise<Deleted> {
-  if (dryRun) return whatGoes(database.unscoped, row, true);
-  return database.write(async ({ tables, answer }) => {
-    const answered = await whatGoes(tables, row, false);
-    const keys = await tables
-      .selectFrom("chunks")
-      .select("key")
-      .distinct()
-      .where("collection_id", "=", row.id)
-      .execute();
-    await tables.deleteFrom("chunks").where("collection_id", "=", row.id).execute();
-    await tables.deleteFrom("documents").where("collection_id", "=", row.id).execute();
-    await tables.deleteFrom("grants").where("collection_id", "=", row.id).execute();
-    const { numDeletedRows } = await tables
-      .deleteFrom("collections")
-      .where("id", "=", row.id)
-      .executeTakeFirst();
-    if (numDeletedRows === 0n)
-      throw new NotFoundError(`There is no collection "${row.name}" any more.`);
-    await dropUnusedVectors(
-      tables,
-      database,
-      keys.map(({ key }) => key),
-    );
-    await dropKeywordTable(tables, row.id);
-    return answer(answered);
-  });
+  if (trashing === null) {
+    const counted = await whatGoes(database.unscoped, row, nextTurn);
+    return { ...counted, dryRun: true, undo: null };
+  }
+  return countedWrite(
+    database,
+    (tables, turn) => whatGoes(tables, row, turn),
+    async ({ tables, answer }, counted) => {
+      const now = await tables
+        .selectFrom("collections")
+        .select("name")
+        .where("id", "=", row.id)
+        .where("trash_id", "is", null)
+        .executeTakeFirst();
+      if (!now) throw new NotFoundError(`There is no collection "${row.name}" any more.`);
+      const what = { kind: "collection", collection_id: row.id, thing_id: row.id } as const;
+      const entry = { ...what, name: now.name };
+      const undo = await openTrashEntry(tables, entry, counted.deleted, trashing);
+      await tables
+        .updateTable("collections")
+        .set({ trash_id: undo.trash, name: row.id })
+        .where("id", "=", row.id)
+        .execute();
+      return answer({ ...counted, dryRun: false, undo });
+    },
+  );
 }
 
-/** Counts what deleting a collection removes, in the transaction that removes it. */
+/** Counts what deleting a collection takes out of sight. */
 async function whatGoes(
   tables: Kysely<Tables>,
   row: CollectionRow,
-  dryRun: boolean,
-): Promise<Deleted> {
+  turn: Turn,
+): Promise<Pick<Deleted, "deleted" | "dependents">> {
   const jobs = await tables
     .selectFrom("jobs")
     .select(({ fn }) => fn.countAll<number>().as("count"))
     .where("target_id", "=", row.id)
     .where("state", "in", ["queued", "running"])
     .executeTakeFirstOrThrow();
-  const owner = { column: "chunks.collection_id", id: row.id } as const;
-  const vectors = await countOwnVectors(tables, row.space_id, owner);
+  const held = await tables
+    .selectFrom("documents")
+    .select(({ fn }) => [
+      fn.countAll<number>().as("documents"),
+      fn.sum<number>("chunk_count").as("chunks"),
+      fn.sum<number>("bytes").as("bytes"),
+    ])
+    .where("collection_id", "=", row.id)
+    .executeTakeFirstOrThrow();
   return {
-    deleted: { ...(await counts(tables, row)), vectors },
+    deleted: {
+      documents: Number(held.documents),
+      chunks: Number(held.chunks ?? 0),
+      vectors: await countOwnVectors(tables, row, turn),
+      bytes: Number(held.bytes ?? 0),
+    },
     dependents: [{ type: "job", count: Number(jobs.count) }],
-    dryRun,
-    undo: null,
   };
+}
+
+/** Keys that are looked up before other work gets a turn: a few milliseconds. */
+const keysPerTurn = 500;
+
+/** How many vectors no other collection in sight needs. */
+async function countOwnVectors(
+  tables: Kysely<Tables>,
+  row: CollectionRow,
+  turn: Turn,
+): Promise<number> {
+  let own = 0;
+  for (let after = ""; ;) {
+    const page = await sql<{ key: string; own: number }>`select key, exists (
+        select 1 from vectors where chunk_key = page.key and space_id = ${row.space_id}
+      ) and not exists (
+        select 1 from chunks join collections on collections.id = chunks.collection_id
+        where chunks.key = page.key and collections.space_id = ${row.space_id}
+          and collections.trash_id is null and collections.id <> ${row.id}
+      ) as own
+      from (select distinct key from chunks where collection_id = ${row.id} and key > ${after}
+        order by key limit ${keysPerTurn}) as page`.execute(tables);
+    own += page.rows.filter((found) => found.own === 1).length;
+    const last = page.rows.at(-1);
+    if (!last || page.rows.length < keysPerTurn) return own;
+    after = page.rows.reduce((most, { key }) => (key > most ? key : most), "");
+    await turn();
+  }
 }
 
 /** What a collection holds, counted now. */

@@ -21,12 +21,15 @@ import { createDocuments, type Documents } from "./documents.ts";
 import { explainHit, type ExplainQuery, type Explanation } from "./explain.ts";
 import type { IndexDependencies } from "./index-document.ts";
 import { runQuery, type SearchAnswer, type SearchPosition, type SearchQuery } from "./query.ts";
+import { keepKeywords } from "./keyword-index.ts";
 import { syncJob } from "./sync-folder.ts";
-import { createVectorIndex } from "./vector-index.ts";
+import { createTrash, type Trash } from "./trash.ts";
+import { createVectorIndex, reportLostVectors } from "./vector-index.ts";
 
 /** What the room needs of the configuration, read at each use: run-time settings may change. */
 export type SearchSettings = {
   readonly roots: readonly string[];
+  readonly trashDays: number;
   readonly indexConcurrency: number;
   readonly workerMegabytes: number;
   readonly workerTimeoutMs: number;
@@ -46,6 +49,9 @@ export type Search = {
   findCollection(named: string): Promise<CollectionRow>;
   readonly collections: Omit<Collections, "find">;
   readonly documents: Documents;
+  readonly trash: Trash;
+  /** Looks at what is derived where opening the store could not vouch for it: mends keyword tables, reports lost vectors. */
+  checkIndexes(): Promise<void>;
   addDocument(collection: CollectionRow, input: AddDocument, signal: AbortSignal): Promise<Added>;
   startBatch(
     collection: CollectionRow,
@@ -75,7 +81,8 @@ export function createSearch(dependencies: SearchDependencies): Search {
   const { store, access, jobs, embeddings, machine } = dependencies;
   const { database, ledger } = store;
   const vectors = createVectorIndex(database);
-  const collections = createCollections({ database, access, embeddings });
+  const trashing = (by: Principal) => ({ by: by.id, days: machine.settings().trashDays });
+  const collections = createCollections({ database, access, embeddings, trashing });
   const indexing: IndexDependencies = {
     database,
     embeddings,
@@ -84,40 +91,30 @@ export function createSearch(dependencies: SearchDependencies): Search {
     limits: () => ({
       timeoutMs: machine.settings().workerTimeoutMs,
       concurrency: machine.settings().indexConcurrency,
+      trashDays: machine.settings().trashDays,
     }),
   };
   jobs.define(addBatchJob(indexing, collections.find));
   jobs.define(syncJob(indexing, collections.find));
-  const start = async (
-    kind: string,
-    collection: CollectionRow,
-    principal: Principal,
-    input: Record<string, unknown>,
-  ): Promise<Job> => {
-    const job = await database.write(async (handle) => {
-      const made = await jobs.enqueue(handle, kind, {
-        owner: principal.id,
-        target: { type: "collection", id: collection.id },
-        input: { collection: collection.id, ...input },
-      });
-      await handle.answer({ job: made });
-      return made;
-    });
-    jobs.dispatch();
-    return job;
-  };
+  const start = jobStarter(database, jobs);
+  const keywords = keepKeywords(database, ledger);
   const querying = { database, ledger, embeddings, vectors, jobs, counted: new Map() };
   return {
     findCollection: collections.find,
     collections: {
       ...collections,
-      delete: async (row: CollectionRow, dryRun: boolean): Promise<Deleted> => {
-        const answer = await collections.delete(row, dryRun);
+      delete: async (row: CollectionRow, by: Principal, dryRun: boolean): Promise<Deleted> => {
+        const answer = await collections.delete(row, by, dryRun);
         if (!dryRun) vectors.forget(row.id);
         return answer;
       },
     },
-    documents: createDocuments(database, vectors),
+    documents: createDocuments(database, vectors, trashing),
+    checkIndexes: async () => {
+      await keywords.checkAll();
+      await reportLostVectors(database, ledger);
+    },
+    trash: createTrash({ database, access, ledger, vectors }),
     addDocument: (collection, input, signal) =>
       addDocument(indexing, collection, toIncoming(input), signal),
     startBatch: (collection, principal, batch) =>
@@ -128,6 +125,28 @@ export function createSearch(dependencies: SearchDependencies): Search {
     },
     query: (scope, query, position, options) => runQuery(querying, scope, query, position, options),
     explain: (scope, asked, options) => explainHit(querying, scope, asked, options),
+  };
+}
+
+/** Starts a job on a collection; the transaction that stores it keeps the answer. */
+function jobStarter(database: Database, jobs: Jobs) {
+  return async (
+    kind: string,
+    collection: CollectionRow,
+    principal: Principal,
+    input: Record<string, unknown>,
+  ): Promise<Job> => {
+    const job = await database.write(async (handle) => {
+      const made = await jobs.enqueue(handle, kind, {
+        owner: principal.owner,
+        target: { type: "collection", id: collection.id },
+        input: { collection: collection.id, ...input },
+      });
+      await handle.answer({ job: made });
+      return made;
+    });
+    jobs.dispatch();
+    return job;
   };
 }
 

@@ -1,9 +1,11 @@
-import { type Kysely, sql } from "kysely";
-import type { CollectionRow, Database, DocumentRow, Tables } from "#base/database/index.ts";
+import { createHash } from "node:crypto";
+import { readFile, stat } from "node:fs/promises";
+import { sql } from "kysely";
+import type { Principal } from "#base/access/index.ts";
+import type { CollectionRow, Database, DocumentRow } from "#base/database/index.ts";
 import { InputInvalidError, NotFoundError } from "#base/errors/index.ts";
 import type { Deleted } from "./collections.ts";
-import { freshness, type Freshness } from "./freshness.ts";
-import { countOwnVectors, removeDocument } from "./store-document.ts";
+import { countOwnVectors, type Trashing, trashDocument } from "./trash-rows.ts";
 import type { VectorIndex } from "./vector-index.ts";
 
 /** Where a passage stands: characters of the document's text, lines of the original file where it has lines. */
@@ -42,10 +44,20 @@ export type Documents = {
     named: string,
     range: { from?: number | undefined; to?: number | undefined },
   ): Promise<{ text: string; from: number; to: number; characters: number }>;
-  delete(collection: CollectionRow, named: string, dryRun: boolean): Promise<Deleted>;
+  /** Moves it to the trash; a dry run only counts. */
+  delete(
+    collection: CollectionRow,
+    named: string,
+    by: Principal,
+    dryRun: boolean,
+  ): Promise<Deleted>;
 };
 
-export function createDocuments(database: Database, vectors: VectorIndex): Documents {
+export function createDocuments(
+  database: Database,
+  vectors: VectorIndex,
+  trashing: (by: Principal) => Trashing,
+): Documents {
   const find = async (collection: CollectionRow, named: string): Promise<DocumentRow> => {
     const row = await database.unscoped
       .selectFrom("documents")
@@ -91,40 +103,42 @@ export function createDocuments(database: Database, vectors: VectorIndex): Docum
         );
       return { text: text.slice(from, to), from, to, characters: text.length };
     },
-    delete: async (collection, named, dryRun) => {
-      const { id } = await find(collection, named);
-      if (dryRun) return whatGoes(database.unscoped, collection, { named, id }, true);
-      const { change, answered } = await database.write(async ({ tables, answer }) => {
-        const counted = await whatGoes(tables, collection, { named, id }, false);
-        const removed = await removeDocument(tables, database, collection, id);
-        if (!removed) throw notThere(collection, named);
-        return { change: removed, answered: await answer(counted) };
-      });
+    delete: async (collection, named, by, dryRun) => {
+      const row = await find(collection, named);
+      if (dryRun) return whatGoes(database, collection, row);
+      const { change, answered } = await moveToTrash(database, collection, row, trashing(by));
       vectors.apply(collection.id, change);
       return answered;
     },
   };
 }
 
-/** Counts what deleting a document removes, in the transaction that removes it. */
-async function whatGoes(
-  tables: Kysely<Tables>,
+async function moveToTrash(
+  database: Database,
   collection: CollectionRow,
-  { named, id }: { named: string; id: string },
-  dryRun: boolean,
+  row: DocumentRow,
+  trashing: Trashing,
+) {
+  return database.write(async ({ tables, answer }) => {
+    const trashed = await trashDocument(tables, collection, row.id, trashing);
+    if (!trashed) throw notThere(collection, row.key);
+    const { change, deleted, undo } = trashed;
+    const done: Deleted = { deleted, dependents: [], dryRun: false, undo };
+    return { change, answered: await answer(done) };
+  });
+}
+
+/** Counts what deleting a document would take out of sight. */
+async function whatGoes(
+  database: Database,
+  collection: CollectionRow,
+  row: DocumentRow,
 ): Promise<Deleted> {
-  const row = await tables
-    .selectFrom("documents")
-    .select(["chunk_count", "bytes"])
-    .where("id", "=", id)
-    .executeTakeFirst();
-  if (!row) throw notThere(collection, named);
-  const owner = { column: "chunks.document_id", id } as const;
-  const vectors = await countOwnVectors(tables, collection.space_id, owner);
+  const vectors = await countOwnVectors(database.unscoped, collection.space_id, row.id);
   return {
     deleted: { documents: 1, chunks: row.chunk_count, vectors, bytes: row.bytes },
     dependents: [],
-    dryRun,
+    dryRun: true,
     undo: null,
   };
 }
@@ -182,4 +196,36 @@ export async function toDocument(
     indexedAt: new Date(row.indexed_at).toISOString(),
     freshness: await freshness(row),
   };
+}
+
+/** Whether what was indexed is what is there now. */
+export type Freshness = { state: "current" | "stale" | "unknown"; indexedAt: string };
+
+/** Larger files with a new modification time are not read for every hit; they count as unknown. */
+const largestToHash = 4 * 1024 * 1024;
+
+/**
+ * Compares a document with its file at this moment: same size and time, or same hash, is current; changed or gone is
+ * stale; unreadable is unknown. Text that was handed in is its own source and always current.
+ */
+export async function freshness(row: DocumentRow): Promise<Freshness> {
+  return { state: await stateOf(row), indexedAt: new Date(row.indexed_at).toISOString() };
+}
+
+async function stateOf(row: DocumentRow): Promise<Freshness["state"]> {
+  if (row.source_kind !== "file") return row.source_kind === "url" ? "unknown" : "current";
+  if (row.source_path === null) return "unknown";
+  try {
+    const facts = await stat(row.source_path);
+    if (!facts.isFile() || facts.size !== row.bytes) return "stale";
+    if (Math.trunc(facts.mtimeMs) === row.modified_ms) return "current";
+    if (facts.size > largestToHash) return "unknown";
+    const hash = createHash("sha256")
+      .update(await readFile(row.source_path))
+      .digest("hex");
+    return hash === row.sha256 ? "current" : "stale";
+  } catch (thrown) {
+    const code = thrown instanceof Error && "code" in thrown ? thrown.code : "";
+    return code === "ENOENT" || code === "ENOTDIR" ? "stale" : "unknown";
+  }
 }

@@ -21,7 +21,7 @@ export type IndexDependencies = {
   vectors: VectorIndex;
   /** The worker pool that reads and cuts documents for a space. */
   preparing: (space: Space) => Promise<WorkerPool>;
-  limits: () => { timeoutMs: number; concurrency: number };
+  limits: () => { timeoutMs: number; concurrency: number; trashDays: number };
 };
 
 /** A document's bytes and what its caller says of it. */
@@ -148,6 +148,10 @@ export async function documentOf(
     .selectAll()
     .where("collection_id", "=", collection.id)
     .where("key", "=", key)
+    // Of a collection in the trash nothing is there: what is stored anew finds that it is gone.
+    .where("collection_id", "in", (collections) =>
+      collections.selectFrom("collections").select("id").where("trash_id", "is", null),
+    )
     .executeTakeFirst();
   if (!row) return null;
   if (row.root !== root) throw keyTaken(collection, key, row.root);

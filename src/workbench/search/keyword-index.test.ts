@@ -13,7 +13,7 @@ import {
   queryWords,
   wordFrequency,
 } from "./keyword-index.ts";
-import { removeDocument } from "./store-document.ts";
+import { trashDocument } from "./trash-rows.ts";
 
 let store: SearchStore;
 beforeAll(async () => {
@@ -256,7 +256,7 @@ test("a deleted and a replaced document leave no word behind", async () => {
   expect(await search(collection, "amber")).toEqual([]);
   expect(await textsOf(await search(collection, "cedar"))).toEqual(["cedar three"]);
   await store.database.write(({ tables }) =>
-    removeDocument(tables, store.database, collection, document.id),
+    trashDocument(tables, collection, document.id, { by: "local", days: 7 }),
   );
   expect(await search(collection, "cedar")).toEqual([]);
   expect(await wordFrequency(store.database, collection.id, "cedar")).toBe(0);
@@ -300,7 +300,7 @@ test("whatever was added, replaced and deleted, the scores are those of a collec
         if (!each.remove) continue;
         left.delete(each.key);
         await store.database.write(({ tables }) =>
-          removeDocument(tables, store.database, used, document.id),
+          trashDocument(tables, used, document.id, { by: "local", days: 7 }),
         );
       }
       for (const each of left.values()) await plant(clean, each);

@@ -1,5 +1,8 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { sql, type Kysely } from "kysely";
 import type { CollectionRow, Database, Tables } from "#base/database/index.ts";
+import { KeywordIndexDamagedError } from "#base/errors/index.ts";
+import type { Ledger } from "#base/ledger/index.ts";
 import { splitIdentifiers } from "#workbench/readers/index.ts";
 
 /** Columns of the keyword index, in the order of its table, with their weight in bm25 (SQLite FTS5 documentation, section 5.1.1). */
@@ -64,6 +67,138 @@ export async function createKeywordTable(
 
 export async function dropKeywordTable(tables: Kysely<Tables>, collection: string): Promise<void> {
   await sql`drop table ${sql.table(tableName(collection))}`.execute(tables);
+}
+
+/** Up to so many chunks, all keyword tables are made again after a process died: about 0.6 s. */
+const cheapChunks = 10_000;
+
+/** Chunks put back into a keyword table before other work gets a turn: about 10 ms. */
+const chunksPerTurn = 200;
+
+/** Chunks that an entry is made of, with what their document gives. */
+const entrySource = sql`from chunks join documents on documents.id = chunks.document_id`;
+
+/** What is wrong with a collection's keyword table as a whole, or null: it must be sound and have an entry per chunk. */
+async function findKeywordFault(
+  database: Database,
+  collection: string,
+): Promise<string | null> {
+  const table = tableName(collection);
+  const { rows: parts } = await sql<{ name: string }>`select name from sqlite_master
+    where name in (${table}, ${`${table}_docsize`})`.execute(database.unscoped);
+  if (parts.length < 2) return "is missing, or a part of it";
+  const sizes = sql.table(`${table}_docsize`);
+  const { rows } = await sql<{ without: number; extra: number }>`select
+    (select count(*) from chunks where collection_id = ${collection} and row not in (select id from ${sizes})) as without,
+    (select count(*) from ${sizes} where id not in (select row from chunks where collection_id = ${collection})) as extra`.execute(
+    database.unscoped,
+  );
+  const { without = 0, extra = 0 } = rows[0] ?? {};
+  return without + extra === 0
+    ? null
+    : `lacks ${without} chunks and has ${extra} that are not there`;
+}
+
+/** Makes a collection's keyword table again from its chunks, while others go on reading. */
+async function rebuildKeywords(database: Database, collection: string): Promise<void> {
+  const table = tableName(collection);
+  await database.maintain(async ({ tables }) => {
+    database.indexes.makeDroppable(table);
+    await sql`drop table if exists ${sql.table(table)}`.execute(tables);
+    await createKeywordTable(tables, collection);
+    for (let after = 0; ;) {
+      const { rows } = await sql<{
+        row: number;
+        text: string;
+        heading: string;
+        key: string;
+        title: string | null;
+      }>`
+        select chunks.row, chunks.text, chunks.heading, documents.key, documents.title ${entrySource}
+        where chunks.collection_id = ${collection} and chunks.row > ${after} order by chunks.row limit ${chunksPerTurn}`.execute(
+        tables,
+      );
+      for (const { key, title, ...chunk } of rows) {
+        const heading = JSON.parse(chunk.heading) as string[];
+        await addKeywords(tables, collection, keywordEntry({ key, title }, { ...chunk, heading }));
+      }
+      const last = rows.at(-1);
+      if (!last) return;
+      after = last.row;
+      await nextTurn();
+    }
+  });
+  database.indexes.mended(table);
+}
+
+/** Keeps every keyword table whole: one that is found damaged is made again from the chunks, and its leg fails until then. */
+export type KeywordUpkeep = {
+  /** Looks at every table where opening the store could not vouch for them, and mends what is damaged. */
+  checkAll(): Promise<void>;
+};
+
+export function keepKeywords(database: Database, ledger: Ledger): KeywordUpkeep {
+  const { indexes } = database;
+  let mending: Promise<void> = Promise.resolve();
+  const mendOne = async (table: string): Promise<void> => {
+    const owner = await database.unscoped
+      .selectFrom("collections")
+      .select(["id", "name"])
+      .where((is) => is(is.fn("lower", ["id"]), "=", table.slice("words_".length)))
+      .executeTakeFirst();
+    if (!owner) return indexes.mended(table);
+    const facts = { facts: { collection: owner.id } };
+    const what = `The keyword index of collection ${owner.name} is damaged or missing; it is made again from the stored texts.`;
+    await ledger.record(new KeywordIndexDamagedError(what), facts);
+    try {
+      await rebuildKeywords(database, owner.id);
+    } catch (thrown) {
+      // The table stays marked: its leg goes on failing, and says so, until a restart tries again.
+      await ledger.record(thrown, facts);
+    }
+  };
+  const mend = (table: string) => (mending = mending.then(() => mendOne(table)));
+  indexes.onDamage((table) => void mend(table));
+  return {
+    checkAll: async () => {
+      for (const table of indexes.all()) await mend(table);
+      if (database.found.checked === "checksums") return;
+      for (const id of await collectionsToCheck(database))
+        if ((await findKeywordFault(database, id)) !== null) indexes.report(tableName(id));
+      await mending;
+      // A check of the structure misses most single bits: where that is cheap, nothing rests on it.
+      if (database.found.lastStop === "unclean" && (await countAllChunks(database)) <= cheapChunks)
+        for (const id of await collectionsToCheck(database)) await rebuildKeywords(database, id);
+    },
+  };
+}
+
+async function countAllChunks(database: Database): Promise<number> {
+  const { count } = await database.unscoped
+    .selectFrom("chunks")
+    .select(({ fn }) => fn.countAll<number>().as("count"))
+    .executeTakeFirstOrThrow();
+  return Number(count);
+}
+
+/** All but those whose removal for good has begun: their table goes last. */
+async function collectionsToCheck(database: Database): Promise<string[]> {
+  const rows = await database.unscoped
+    .selectFrom("collections")
+    .leftJoin("trash_entries", "trash_entries.id", "collections.trash_id")
+    .select("collections.id")
+    .where((is) => is.or([is("purging", "is", null), is("purging", "=", 0)]))
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
+/** What is known to be wrong is not asked: a part of the hits would pass for all of them. */
+function refuseDamaged(database: Database, collection: string): void {
+  if (database.indexes.isDamaged(tableName(collection)))
+    throw new KeywordIndexDamagedError(
+      `The keyword index of collection ${collection} is damaged and is being made again.`,
+      { retryAfterMs: 5000 },
+    );
 }
 
 export async function addKeywords(
@@ -131,6 +266,8 @@ export async function chooseWords(
   const words = dropWhere(limited, ({ word }) => functionWords.has(word));
   const looked = words.filter(({ dropped }) => dropped === null);
   if (looked.length <= longQueryWords) return words;
+  // The leg that would use them says what is wrong; the words still mark what was looked for.
+  if (database.indexes.isDamaged(tableName(collection.id))) return words;
   const total = await countRows(database, collection.id);
   if (total < dropCommonFrom) return words;
   const common = new Set<string>();
@@ -194,6 +331,7 @@ export async function matchKeywords(
 ): Promise<KeywordMatch[]> {
   const match = words.filter((entry) => entry.dropped === null).map((entry) => quoted(entry.word));
   if (match.length === 0) return [];
+  refuseDamaged(database, collection);
   const table = sql.table(tableName(collection));
   const score = bm25(collection);
   const among =
@@ -228,6 +366,7 @@ export async function explainKeywords(
   words: readonly QueryWord[],
   row: number,
 ): Promise<TermShare[]> {
+  refuseDamaged(database, collection);
   const total = await countRows(database, collection);
   const table = sql.table(tableName(collection));
   const shares: TermShare[] = [];

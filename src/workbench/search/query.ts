@@ -8,9 +8,8 @@ import {
 } from "#base/errors/index.ts";
 import type { Jobs } from "#base/jobs/index.ts";
 import type { Embeddings, Space } from "#engine/embeddings/index.ts";
-import type { Location } from "./documents.ts";
+import type { Freshness, Location } from "./documents.ts";
 import { checkFilter, type Filter } from "./filter.ts";
-import type { Freshness } from "./freshness.ts";
 import { loadHits } from "./hits.ts";
 import { rank, type RankContext, type RankDependencies } from "./rank.ts";
 

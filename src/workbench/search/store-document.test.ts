@@ -5,7 +5,8 @@ import {
   type SearchStore,
 } from "../../../test/fixtures/rooms/open-search-store.ts";
 import { wordFrequency } from "./keyword-index.ts";
-import { countOwnVectors, removeDocument } from "./store-document.ts";
+import { markPurging, purgeMarked } from "./purge-trash.ts";
+import { countOwnVectors, trashDocument } from "./trash-rows.ts";
 
 let store: SearchStore;
 beforeAll(async () => {
@@ -32,6 +33,19 @@ async function held(collection: CollectionRow) {
     vectors: vectors.length,
     generation: (await store.now(collection)).generation,
   };
+}
+
+/** Moves a document to the trash. */
+const drop = (collection: CollectionRow, id: string) =>
+  store.database.write(({ tables }) =>
+    trashDocument(tables, collection, id, { by: "local", days: 7 }),
+  );
+
+/** Removes for good all that lies in the trash. */
+async function empty(): Promise<void> {
+  const entries = await store.database.unscoped.selectFrom("trash_entries").selectAll().execute();
+  await store.database.write(({ tables }) => markPurging(tables, entries));
+  await purgeMarked(store.database, entries, new AbortController().signal);
 }
 
 test("a write that fails in its transaction leaves nothing", async () => {
@@ -79,9 +93,7 @@ test("a replaced document keeps its id and birth, and leaves no old chunk, text,
 test("rows of chunks are never used again: a derived index cannot mistake a new one for an old one", async () => {
   const collection = await store.collection("rows");
   const first = await store.plant(collection, { key: "a", texts: ["one"] });
-  await store.database.write(({ tables }) =>
-    removeDocument(tables, store.database, collection, first.document.id),
-  );
+  await drop(collection, first.document.id);
   const second = await store.plant(collection, { key: "a", texts: ["one"] });
   expect(second.change.added[0]?.row).toBeGreaterThan(first.change.added[0]?.row ?? 0);
 });
@@ -92,13 +104,19 @@ test("a vector of equal text stays until its last chunk goes, in whatever collec
   const a = await store.plant(one, { key: "a", texts: ["equal text", "own text"] });
   const b = await store.plant(two, { key: "b", texts: ["equal text"] });
   expect((await held(one)).vectors).toBe(before + 2);
-  const own = { column: "chunks.collection_id", id: one.id } as const;
-  expect(await countOwnVectors(store.database.unscoped, store.space.id, own)).toBe(1);
-  const drop = (collection: CollectionRow, id: string) =>
-    store.database.write(({ tables }) => removeDocument(tables, store.database, collection, id));
-  await drop(one, a.document.id);
+  expect(await countOwnVectors(store.database.unscoped, store.space.id, a.document.id)).toBe(1);
+  expect((await drop(one, a.document.id))?.deleted.vectors).toBe(1);
+  expect((await held(one)).vectors).toBe(before + 2);
+  await empty();
   expect((await held(one)).vectors).toBe(before + 1);
   await drop(two, b.document.id);
+  expect((await held(one)).vectors).toBe(before + 1);
+  await store.plant(two, { key: "b", texts: ["equal text"] });
+  await empty();
+  expect((await held(one)).vectors).toBe(before + 1);
+  const again = await store.plant(two, { key: "b", texts: ["other text"] });
+  await drop(two, again.document.id);
+  await empty();
   expect((await held(one)).vectors).toBe(before);
   expect(await drop(two, b.document.id)).toBeNull();
 });

@@ -1,4 +1,4 @@
-import type { Kysely } from "kysely";
+import { type Kysely, sql } from "kysely";
 import {
   type CollectionRow,
   type Database,
@@ -7,7 +7,7 @@ import {
   type Tables,
 } from "#base/database/index.ts";
 import { KeyTakenError, NotFoundError } from "#base/errors/index.ts";
-import { type Embedding, embeddingBytes } from "#engine/embeddings/index.ts";
+import { type Embedding, storedEmbedding } from "#engine/embeddings/index.ts";
 import type { PreparedDocument } from "#workbench/readers/index.ts";
 import { addKeywords, keywordEntry, removeKeywords } from "./keyword-index.ts";
 import type { ContentChange } from "./vector-index.ts";
@@ -128,7 +128,7 @@ async function storeChunk(
     .values({
       chunk_key: chunk.key,
       space_id: collection.space_id,
-      vector: embeddingBytes(embedding),
+      vector: storedEmbedding(embedding),
     })
     .onConflict((conflict) => conflict.doNothing())
     .execute();
@@ -138,39 +138,24 @@ async function storeChunk(
   return { row, id, documentId: document.id, embedding };
 }
 
-/** Deletes one document in the caller's transaction; null when it was not there. */
-export async function removeDocument(
+/** Counts one more change of a collection. Raises NotFoundError when it is gone or lies in the trash. */
+export async function nextGeneration(
   tables: Kysely<Tables>,
-  database: Database,
-  collection: CollectionRow,
-  documentId: string,
-): Promise<ContentChange | null> {
-  const document = await tables
-    .selectFrom("documents")
-    .select(["id", "key", "title"])
-    .where("id", "=", documentId)
-    .where("collection_id", "=", collection.id)
-    .executeTakeFirst();
-  if (!document) return null;
-  const { rows, keys } = await removeChunks(tables, collection.id, document);
-  await tables.deleteFrom("documents").where("id", "=", documentId).execute();
-  const generation = await nextGeneration(tables, collection);
-  await dropUnusedVectors(tables, database, keys);
-  return { generation, removedRows: rows, added: [] };
-}
-
-async function nextGeneration(tables: Kysely<Tables>, collection: CollectionRow): Promise<number> {
+  collection: Pick<CollectionRow, "id" | "name">,
+): Promise<number> {
   const counted = await tables
     .updateTable("collections")
     .set(({ eb }) => ({ generation: eb("generation", "+", 1), updated_at: Date.now() }))
     .where("id", "=", collection.id)
+    .where("trash_id", "is", null)
     .returning("generation")
     .executeTakeFirst();
   if (!counted) throw new NotFoundError(`There is no collection "${collection.name}" any more.`);
   return counted.generation;
 }
 
-async function removeChunks(
+/** Takes a document's chunks and their words out; their vectors stay. */
+export async function removeChunks(
   tables: Kysely<Tables>,
   collection: string,
   document: Pick<DocumentRow, "id" | "key" | "title">,
@@ -195,59 +180,27 @@ export function keyTaken(collection: CollectionRow, key: string, root: string | 
   );
 }
 
-/** A vector stays as long as any collection of its space has a chunk with its key. */
+/** Whether a chunk of the space, or one that the trash keeps, names the vector of the outer query. */
+export const isNamed = sql<boolean>`(exists (select 1 from chunks
+    join collections on collections.id = chunks.collection_id
+    where chunks.key = vectors.chunk_key and collections.space_id = vectors.space_id)
+  or exists (select 1 from trashed_chunks
+    join collections on collections.id = trashed_chunks.collection_id
+    where trashed_chunks.key = vectors.chunk_key and collections.space_id = vectors.space_id))`;
+
+/** Deletes those of these vectors that no chunk needs any more, in the trash or out of it. Returns how many. */
 export async function dropUnusedVectors(
   tables: Kysely<Tables>,
   database: Database,
   keys: readonly string[],
-): Promise<void> {
-  if (keys.length === 0) return;
-  await tables
+): Promise<number> {
+  if (keys.length === 0) return 0;
+  const { numDeletedRows } = await tables
     .deleteFrom("vectors")
     .where(database.words.idsIn("chunk_key", keys))
-    .where((is) =>
-      is.not(
-        is.exists(
-          is
-            .selectFrom("chunks")
-            .innerJoin("collections", "collections.id", "chunks.collection_id")
-            .select("chunks.row")
-            .whereRef("chunks.key", "=", "vectors.chunk_key")
-            .whereRef("collections.space_id", "=", "vectors.space_id"),
-        ),
-      ),
-    )
-    .execute();
-}
-
-/** How many vectors go with a document or a collection: those that no other chunk of the space needs. */
-export async function countOwnVectors(
-  tables: Kysely<Tables>,
-  space: string,
-  owner: { column: "chunks.document_id" | "chunks.collection_id"; id: string },
-): Promise<number> {
-  const { count } = await tables
-    .selectFrom("vectors")
-    .select(({ fn }) => fn.countAll<number>().as("count"))
-    .where("vectors.space_id", "=", space)
-    .where("vectors.chunk_key", "in", (select) =>
-      select.selectFrom("chunks").select("chunks.key").where(owner.column, "=", owner.id),
-    )
-    .where((is) =>
-      is.not(
-        is.exists(
-          is
-            .selectFrom("chunks")
-            .innerJoin("collections", "collections.id", "chunks.collection_id")
-            .select("chunks.row")
-            .whereRef("chunks.key", "=", "vectors.chunk_key")
-            .whereRef("collections.space_id", "=", "vectors.space_id")
-            .where(owner.column, "!=", owner.id),
-        ),
-      ),
-    )
-    .executeTakeFirstOrThrow();
-  return Number(count);
+    .where(sql<boolean>`not ${isNamed}`)
+    .executeTakeFirst();
+  return Number(numDeletedRows);
 }
 
 function toRow(

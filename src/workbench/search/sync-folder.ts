@@ -10,7 +10,7 @@ import { type JobContext, type JobKind, withRetry } from "#base/jobs/index.ts";
 import { stat } from "node:fs/promises";
 import { readFileSafely, walkFolder } from "#workbench/readers/index.ts";
 import { documentOf, type IndexDependencies, makeReady, store } from "./index-document.ts";
-import { removeDocument } from "./store-document.ts";
+import { trashDocument } from "./trash-rows.ts";
 
 export type SyncInput = {
   collection: string;
@@ -278,12 +278,16 @@ async function removeGone(sync: Sync): Promise<void> {
   if (sync.total !== null) context.expect(sync.total + gone.length);
   for (const { id, key } of gone) {
     if (context.signal.aborted) return;
-    const change = await context.finish(
+    const trashed = await context.finish(
       `${key} (removed)`,
       { outcome: "done", reason: "removed" },
-      ({ tables }) => removeDocument(tables, database, collection, id),
+      ({ tables }) =>
+        trashDocument(tables, collection, id, {
+          by: context.owner,
+          days: dependencies.limits().trashDays,
+        }),
     );
-    if (change) vectors.apply(collection.id, change);
+    if (trashed) vectors.apply(collection.id, trashed.change);
     result.removed += 1;
   }
 }

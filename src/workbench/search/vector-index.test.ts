@@ -8,7 +8,7 @@ import {
   type Planted,
   type SearchStore,
 } from "../../../test/fixtures/rooms/open-search-store.ts";
-import { removeDocument } from "./store-document.ts";
+import { trashDocument } from "./trash-rows.ts";
 import { type ContentChange, createVectorIndex, type VectorIndex } from "./vector-index.ts";
 
 let store: SearchStore;
@@ -58,7 +58,9 @@ async function remove(
       .where("collection_id", "=", collection.id)
       .where("key", "=", key)
       .executeTakeFirst();
-    return row ? removeDocument(tables, store.database, collection, row.id) : null;
+    if (!row) return null;
+    const trashed = await trashDocument(tables, collection, row.id, { by: "local", days: 7 });
+    return trashed?.change ?? null;
   });
   if (removed) index?.apply(collection.id, removed);
   return removed;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import type { DocumentRow } from "#base/database/index.ts";
 import { freshFolder } from "../../../test/fixtures/rooms/open-rooms.ts";
-import { freshness } from "./freshness.ts";
+import { freshness } from "./documents.ts";
 
 const indexedAt = Date.UTC(2024, 4, 1, 12);
 let path = "";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { makeSnippet } from "./snippet.ts";
+import { makeSnippet } from "./hits.ts";
 
 const among = (...words: string[]) => {
   const wanted = new Set(words);
