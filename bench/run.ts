@@ -8,6 +8,7 @@ import { exactSearch } from "./exact-search.ts";
 import { growth } from "./growth.ts";
 import { hybridHttp } from "./hybrid-http.ts";
 import { indexRate } from "./index-rate.ts";
+import { loads } from "./load.ts";
 import type { Measured } from "./measurement.ts";
 import { type Bench, openBench } from "./open-bench.ts";
 import { retrievalQuality } from "./retrieval-quality.ts";
@@ -20,6 +21,7 @@ import { renderResults } from "./write-results.ts";
 const measurements: Readonly<Record<string, (bench: Bench) => Promise<Measured>>> = {
   start,
   "durable-writes": durableWrites,
+  load: loads,
   "static-embedding": staticEmbedding,
   "index-rate": indexRate,
   "exact-search": exactSearch,

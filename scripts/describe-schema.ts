@@ -1,4 +1,4 @@
-import type { Schema } from "../src/doors/http/schemas.ts";
+import type { Schema } from "../src/doors/http/openapi/schemas.ts";
 
 /** A shape that has a section of its own; its JSON text recognises it inside other schemas. */
 export type Shape = { readonly name: string; readonly schema: Schema; readonly text: string };

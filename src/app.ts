@@ -1,12 +1,26 @@
 import { createAccess } from "#base/access/index.ts";
-import { type Configuration, findPackage, sqliteFile } from "#base/config/index.ts";
+import {
+  type Certificate,
+  type Configuration,
+  findPackage,
+  parseHeaderList,
+  sqliteFile,
+  tracesAddress,
+  watchCertificate,
+} from "#base/config/index.ts";
+import { DatabaseTouchedError } from "#base/errors/index.ts";
 import { openSqlite, ownDataDirectory } from "#base/database/index.ts";
 import { createEventBus } from "#base/events/index.ts";
-import { type DataDirectory, openDataDirectory } from "#base/files/index.ts";
+import {
+  type DataDirectory,
+  nameLastBackup,
+  openDataDirectory,
+  refuseUnfinishedRestore,
+} from "#base/files/index.ts";
 import { createJobs } from "#base/jobs/index.ts";
-import { type Ledger, openLedger } from "#base/ledger/index.ts";
-import { removeServerFile, writeServerFile } from "#base/network/index.ts";
-import { createLogger, createMetrics } from "#base/telemetry/index.ts";
+import { createAudit, type Ledger, openLedger } from "#base/ledger/index.ts";
+import { createPost, removeServerFile, writeServerFile } from "#base/network/index.ts";
+import { createLogger, createMetrics, openTraces } from "#base/telemetry/index.ts";
 import { createWorkers } from "#base/workers/index.ts";
 import { createEmbeddings } from "#engine/embeddings/index.ts";
 import { createStaticRuntime } from "#engine/runtimes/index.ts";
@@ -27,6 +41,7 @@ export async function openApp(configuration: Configuration): Promise<OpenApp> {
   const home = await openDataDirectory(configuration.config.storage.home);
   const owner = ownDataDirectory(home.run);
   try {
+    refuseUnfinishedRestore(home.home);
     return await openRooms(configuration, home, () => owner.release());
   } catch (thrown) {
     owner.release();
@@ -41,15 +56,19 @@ async function openRooms(
 ): Promise<OpenApp> {
   const base = await openBase(configuration, home);
   const rooms = buildRooms(configuration, home, base);
+  await rooms.search.checkIndexes();
   await rooms.jobs.takeUp();
-  const { database, ledger, logger, metrics, workers } = base;
+  const stopSweeping = rooms.search.trash.keepSweeping();
+  const { database, ledger, logger, metrics, traces, workers } = base;
   const forget = configuration.onChange(({ logging }) => logger.setLevel(logging.level));
   const close = async () => {
     forget();
     await rooms.jobs.close();
+    await stopSweeping();
     await workers.dispose();
     await ledger.end();
     await database.close();
+    await traces.close();
     metrics.close();
     logger.close();
     release();
@@ -60,6 +79,7 @@ async function openRooms(
     home,
     logger,
     metrics,
+    traces,
     database,
     ledger,
     ...rooms,
@@ -74,6 +94,18 @@ type Base = Awaited<ReturnType<typeof openBase>>;
 async function openBase({ config }: Configuration, home: DataDirectory) {
   const logger = createLogger({ ...config.logging, folder: home.logs });
   const metrics = createMetrics();
+  const url = tracesAddress(config.telemetry);
+  const traces = await openTraces(
+    url === null
+      ? null
+      : {
+          ...config.telemetry,
+          version: findPackage().version,
+          send: createPost({ url, headers: parseHeaderList(config.telemetry.headers) }),
+          metrics,
+          logger,
+        },
+  );
   // Faults that happen before the ledger is open are kept until it is.
   const early: unknown[] = [];
   let opened: Ledger | null = null;
@@ -86,6 +118,8 @@ async function openBase({ config }: Configuration, home: DataDirectory) {
     path: sqliteFile(config.database.url, home.home),
     backups: home.backups,
     onFault: (error) => onFault(error, { part: "database" }),
+  }).catch(async (thrown: unknown) => {
+    throw await nameLastBackup(thrown, home.backups);
   });
   const ledger = await openLedger({
     database,
@@ -95,18 +129,22 @@ async function openBase({ config }: Configuration, home: DataDirectory) {
   });
   opened = ledger;
   for (const thrown of early) await ledger.record(thrown);
-  return { logger, metrics, workers, database, ledger };
+  for (const remark of database.found.remarks)
+    await ledger.record(new DatabaseTouchedError(remark));
+  return { logger, metrics, traces, workers, database, ledger };
 }
 
 /** The rooms above the store, in the order of the house. */
 function buildRooms(configuration: Configuration, home: DataDirectory, base: Base) {
-  const { database, ledger, logger, metrics, workers } = base;
+  const { database, ledger, logger, metrics, traces, workers } = base;
   const { security, performance: limits, models } = configuration.config;
-  const access = createAccess(database, {
-    tokenMinutes: security.signInMinutes,
-    sessionHours: security.sessionHours,
+  const access = createAccess({
+    database,
+    secretKey: () => configuration.config.security.secretKey,
+    limits: { ...security, tokenMinutes: security.signInMinutes },
+    report: (thrown) => ledger.record(thrown),
   });
-  const jobs = createJobs({ database, ledger, events: createEventBus(), metrics });
+  const jobs = createJobs({ database, ledger, events: createEventBus(), metrics, traces });
   const runtime = createStaticRuntime({
     workers,
     threads: limits.embedThreads,
@@ -116,6 +154,7 @@ function buildRooms(configuration: Configuration, home: DataDirectory, base: Bas
   const embeddings = createEmbeddings({ database, metrics, runtime, folders: models.static });
   const settings = () => ({
     roots: configuration.config.storage.roots,
+    trashDays: configuration.config.storage.trashDays,
     indexConcurrency: limits.indexConcurrency,
     workerMegabytes: limits.workerMegabytes,
     workerTimeoutMs: limits.workerTimeoutSeconds * 1000,
@@ -126,10 +165,10 @@ function buildRooms(configuration: Configuration, home: DataDirectory, base: Bas
     configuration,
     directory: home,
     state: { database, ledger, jobs },
-    telemetry: { logger, metrics },
+    telemetry: { logger, metrics, traces },
     models: { embeddings, search, workers },
   });
-  return { access, jobs, embeddings, search, overview };
+  return { audit: createAudit(database), access, jobs, embeddings, search, overview };
 }
 
 /** A running Candor: its address, a one-time address for a browser, and the key of the principal `local`. */
@@ -144,27 +183,46 @@ export type Served = {
 /** Opens the rooms and the HTTP door, and says in `run/server.json` how to reach them. */
 export async function serveApp(
   configuration: Configuration,
-  address: { host: string; port: number },
+  address: { host: string; port: number; certificate?: Certificate | null },
 ): Promise<Served> {
   const app = await openApp(configuration);
   try {
     const http = await openHttp(app, operations, address);
     const key = app.access.localKey;
-    await writeServerFile(app.home.run, {
-      url: http.url,
-      pid: process.pid,
-      key,
-      version: findPackage().version,
-      startedAt: new Date().toISOString(),
-    });
+    const startedAt = new Date().toISOString();
+    const announce = (pins?: string[]) =>
+      writeServerFile(app.home.run, {
+        url: http.url,
+        pid: process.pid,
+        key,
+        ...(pins === undefined ? {} : { pins }),
+        version: findPackage().version,
+        startedAt,
+      });
+    const { certificate = null } = address;
+    await announce(certificate === null ? undefined : [certificate.fingerprint]);
+    const stopWatching =
+      certificate === null
+        ? () => {}
+        : watchCertificate(configuration.config.server, certificate, {
+            onRenewed: async (renewed, before) => {
+              // Commands that ask in between may meet either.
+              await announce([renewed.fingerprint, before]);
+              http.renew(renewed);
+              app.logger.info({ fingerprint: renewed.fingerprint }, "certificate renewed");
+            },
+            onFault: (thrown) => void app.ledger.record(thrown, { operation: "serve" }),
+          });
     return {
       app,
-      url: http.url,
-      signInUrl: `${http.url}/#token=${app.access.signIn.issueToken()}`,
+      url: http.publicUrl,
+      signInUrl: `${http.publicUrl}/#token=${app.access.signIn.issueToken()}`,
       key,
       close: async () => {
+        stopWatching();
+        const closed = http.close();
         await removeServerFile(app.home.run, key);
-        await http.close();
+        await closed;
         await app.close();
       },
     };

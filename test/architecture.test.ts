@@ -10,7 +10,7 @@ import { openTypeScriptParser } from "./parse-typescript.ts";
  * docs/architecture.md shows the same list.
  */
 const house = [
-  "base: errors config telemetry network workers database files events ledger access jobs",
+  "base: errors secrets config telemetry network workers database files events ledger access jobs",
   "engine: formats runtimes embeddings",
   "workbench: readers search overview",
   "operations",

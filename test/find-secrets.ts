@@ -1,10 +1,11 @@
 import { redactText } from "#base/errors/index.ts";
 
-/** Sums of files that we ship, by their beginning. */
-const knownSums = ["53aa51172d14", "2887bb6fd96f"];
+/** Sums of files and migrations that we ship, and the hash that is compared where there is no user, by their beginning. */
+const knownSums = ["53aa51172d14", "2887bb6fd96f", "d54884d806a7", "pNhhdiZbgCP9"];
 
 /** What a secret that a test planted says of itself, and no real one does; and names of metrics, which begin as our keys do. */
-const planted = /abcd|canary|hunter|12345|(.)\1{5}|^candor_[a-z_]+$|:\/\/u:p@/i;
+const planted =
+  /abcd|canary|hunter|12345|(.)\1{5}|^candor_[a-z_]+$|:\/\/u:p@|:\/\/(?:user)?:secret|\.test[:/]/i;
 
 /** Ids are no secrets. */
 const id = /^[a-z]{3}_[0-9A-HJKMNP-TV-Z]{26}$/;
@@ -12,8 +13,9 @@ const id = /^[a-z]{3}_[0-9A-HJKMNP-TV-Z]{26}$/;
 /** The path of an address; a sum in base 64 has no words between its slashes. */
 const address = /\/[a-z]{3,}\//;
 
-/** Nothing but sums, and words of a model. */
-const unread = /^package-lock\.json$|(?:^|\/)SHA256SUMS$|^assets\//;
+/** Nothing but sums, words of a model, and what a test's secrets are once encrypted. */
+const unread =
+  /^package-lock\.json$|(?:^|\/)SHA256SUMS$|^assets\/|^test\/fixtures\/sops\/.*\.json$/;
 
 /** Bits per character from which on a text counts as drawn at random, where letters of both cases and digits are mixed. */
 const randomBits = 3.8;

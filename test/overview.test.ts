@@ -6,6 +6,7 @@ import { operations, runOperation } from "#operations/index.ts";
 import { freshFolder } from "./fixtures/rooms/open-rooms.ts";
 import { type OpenApp, openAppOver } from "./fixtures/rooms/open-app-over.ts";
 import type { Health } from "#workbench/overview/index.ts";
+import { keyPrincipal } from "./fixtures/rooms/principals.ts";
 
 async function open(): Promise<OpenApp> {
   const app = await openAppOver(freshFolder(onTestFinished));
@@ -94,7 +95,7 @@ it("describes the system and counts", async () => {
 it("lists to each caller what it may run, with schemas", async () => {
   const app = await open();
   const names = async (role: Principal["role"]) => {
-    const caller: Principal = { id: `key_${role}`, name: role, role, kind: "key" };
+    const caller = keyPrincipal(role, role);
     const { items } = (await run(app, "operations.list", caller)) as {
       items: { name: string; input: object }[];
     };

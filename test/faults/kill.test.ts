@@ -80,7 +80,8 @@ function checkLeft(home: string, files: Files, job: string, told: readonly strin
       "texts without document": `document_texts where document_id not in (select id from documents)`,
       "chunks without document": `chunks where document_id not in (select id from documents)`,
       "chunks without vector": `chunks where key not in (select chunk_key from vectors)`,
-      "vectors without chunk": `vectors where chunk_key not in (select key from chunks)`,
+      "vectors without chunk": `vectors where chunk_key not in
+        (select key from chunks union select key from trashed_chunks)`,
       "chunks without keywords": `chunks where row not in (select id from ${words}_docsize)`,
       "keywords without chunk": `${words}_docsize where id not in (select row from chunks)`,
     };

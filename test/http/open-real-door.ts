@@ -13,17 +13,22 @@ export type RealDoor = HttpDoor & {
   as(role: Role | null): Promise<Record<string, string>>;
 };
 
+type Options = {
+  readonly flags?: Readonly<Record<string, unknown>>;
+  readonly limits?: Parameters<typeof openHttp>[2]["limits"];
+};
+
 /** The product's own table over all its rooms, in a folder of its own, on a free port. */
-export async function openRealDoor(): Promise<RealDoor> {
+export async function openRealDoor({ flags = {}, limits = {} }: Options = {}): Promise<RealDoor> {
   const home = await mkdtemp(join(tmpdir(), "candor-real-"));
   const configuration = loadConfiguration({
-    flags: { "storage.home": home, "server.port": 0, "logging.console": false },
+    flags: { "storage.home": home, "server.port": 0, "logging.console": false, ...flags },
     environment: {},
     workingDirectory: home,
   });
   const app = await openApp(configuration);
   const { host, port } = configuration.config.server;
-  const door = await openHttp(app, operations, { host, port });
+  const door = await openHttp(app, operations, { host, port, limits });
   const keys = new Map<Role, string>();
   return {
     ...door,

@@ -37,7 +37,12 @@ const ask = (
 
 test("the operations that anybody may call are exactly these", () => {
   const open = operations.filter(({ permission }) => permission === "public");
-  expect(open.map(({ name }) => name).toSorted()).toEqual(["signin.create", "system.health"]);
+  expect(open.map(({ name }) => name).toSorted()).toEqual([
+    "auth.login",
+    "auth.refresh",
+    "signin.create",
+    "system.health",
+  ]);
 });
 
 test.each(guarded)("$name: nobody gets 401", async ({ http }) => {

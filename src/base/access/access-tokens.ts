@@ -4,6 +4,7 @@ import {
   generateKeyPairSync,
   type KeyObject,
 } from "node:crypto";
+import type { JWTPayload } from "jose";
 import type { Database } from "#base/database/index.ts";
 import { CredentialInvalidError, protectSecret, TokenExpiredError } from "#base/errors/index.ts";
 import { storedSecret } from "./sealed-secrets.ts";
@@ -71,20 +72,38 @@ export function createAccessTokens(options: TokenOptions): AccessTokens {
           // Without naming them, a token that lacks `exp` would never end.
           requiredClaims: ["exp", "iat", "sub", "sid"],
         });
-        const { sub, sid, exp = Infinity, iat = 0 } = payload;
-        const lives = exp - iat <= options.minutes * 60;
-        if (protectedHeader.kid !== id || sub === undefined || typeof sid !== "string" || !lives)
-          throw new CredentialInvalidError("The access token was not signed here.");
-        return { user: sub, login: sid };
+        const claims = readClaims(payload, options.minutes * 60);
+        if (claims && protectedHeader.kid === id && isCanonical(token)) return claims;
       } catch (thrown) {
         if (thrown instanceof errors.JWTExpired)
           throw new TokenExpiredError("The access token has expired: refresh it.");
-        if (thrown instanceof errors.JOSEError)
-          throw new CredentialInvalidError("The access token is not valid.", { cause: thrown });
-        throw thrown;
+        if (!(thrown instanceof errors.JOSEError)) throw thrown;
       }
+      throw new CredentialInvalidError("The access token is not valid.");
     },
   };
+}
+
+/** How far ahead of ours, in seconds, the clock may have been that issued a token: further, and it was wrong. */
+const clockAhead = 60;
+
+/** What the library leaves open: the kinds of our own claims, and that a token lives no longer than we let any live. */
+function readClaims({ sub, sid, exp, iat }: JWTPayload, longest: number): TokenClaims | null {
+  if (typeof sub !== "string" || typeof sid !== "string" || !isTime(exp) || !isTime(iat))
+    return null;
+  const ours = exp - iat <= longest && iat <= Date.now() / 1000 + clockAhead;
+  return ours ? { user: sub, login: sid } : null;
+}
+
+function isTime(value: unknown): value is number {
+  return Number.isSafeInteger(value);
+}
+
+/** Whether each part is written in the one way in which we write it: the library also takes others. */
+function isCanonical(token: string): boolean {
+  return token
+    .split(".")
+    .every((part) => Buffer.from(part, "base64url").toString("base64url") === part);
 }
 
 type SigningKeys = {

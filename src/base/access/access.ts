@@ -10,7 +10,7 @@ import {
 } from "#base/errors/index.ts";
 import { createAccessTokens } from "./access-tokens.ts";
 import { type ApiKeys, createApiKeys, hashSecret, withTheirKeys } from "./api-keys.ts";
-import { explain, type Explanation, type Target } from "./explain.ts";
+import { explain, type Explanation, principalOf, type Target } from "./explain.ts";
 import { createGrants, type Grants } from "./grants.ts";
 import { createLockOut, type LockOutLimits } from "./lock-out.ts";
 import { createLogins, type Logins } from "./logins.ts";
@@ -53,6 +53,8 @@ export type Access = {
   authenticate(credentials: Credentials): Promise<Principal | null>;
   /** Raises unless `principal` has the role that `permission` names. Returns the principal, now known to be there. */
   admit(principal: Principal | null, permission: Permission): Principal | null;
+  /** Who acts under the id of a user or key, or as `local`, at the moment; null: nobody may any more. */
+  principalOf(id: string): Promise<Principal | null>;
   /** The collections `principal` may read and write. */
   scopeOf(principal: Principal): Promise<Scope>;
   /** The principal's right on a collection; admins and above are owners. Null: none. */
@@ -113,6 +115,7 @@ export function createAccess(options: AccessOptions): Access {
       throw new CredentialInvalidError("The key or token is unknown, expired or revoked.");
     },
     admit,
+    principalOf: (id) => principalOf(database, keys, id),
     scopeOf: (principal) => scopeOf(database, principal),
     rightOn: (principal, collection) => rightOn(database, principal, collection),
     demand: (principal, collection, right) => demand(database, principal, collection, right),

@@ -60,18 +60,28 @@ function conclude(checks: Check[]): Explanation {
   return { allowed: !failed, rule: (failed ?? passed)?.rule ?? "public", checks };
 }
 
+/** Who acts as this user (by name or id), key or `local` at the moment; null: nobody does. */
+export async function principalOf(
+  database: Database,
+  keys: ApiKeys,
+  named: string,
+): Promise<Principal | null> {
+  if (named === localPrincipal.id) return localPrincipal;
+  const user = await findUser(database, named);
+  if (user) return user.disabled === 1 ? null : toPrincipal(user, null);
+  return keys.principalOf(named);
+}
+
 /** The principal as it is now, or why it may do nothing. Raises NotFoundError for one that never was. */
 async function findStanding(
   database: Database,
   keys: ApiKeys,
   named: string,
 ): Promise<{ principal: Principal } | { reason: string }> {
-  if (named === localPrincipal.id) return { principal: localPrincipal };
-  const user = await findUser(database, named);
-  if (user?.disabled === 1) return { reason: `User ${user.name} is disabled.` };
-  if (user) return { principal: toPrincipal(user, null) };
-  const principal = await keys.principalOf(named);
+  const principal = await principalOf(database, keys, named);
   if (principal) return { principal };
+  const user = await findUser(database, named);
+  if (user) return { reason: `User ${user.name} is disabled.` };
   const key = await database.read
     .selectFrom("api_keys")
     .select("id")

@@ -28,13 +28,13 @@ export function createLockOut(database: Database, limits: LockOutLimits): LockOu
           .insertInto("login_failures")
           .values({ name, count: 1, first_at: now })
           .onConflict((is) =>
-            is.column("name").doUpdateSet(({ ref, eb }) => ({
-              count: eb("login_failures.count", "+", 1),
-              first_at: eb
+            is.column("name").doUpdateSet((held) => ({
+              count: held("login_failures.count", "+", 1),
+              first_at: held
                 .case()
                 .when("login_failures.count", "=", limits.failedLogins - 1)
                 .then(now)
-                .else(ref("login_failures.first_at"))
+                .else(held.ref("login_failures.first_at"))
                 .end(),
             })),
           )

@@ -30,6 +30,7 @@ export function createSignIn(
   database: Database,
   limits: { readonly tokenMinutes: number; readonly sessionHours: number },
 ): SignIn {
+  // Until when, by the clock of this process: a wall clock that goes back must not make a link live longer.
   const tokens = new Map<string, number>();
   const prepare = () => ({
     secret: randomBytes(32).toString("base64url"),
@@ -39,14 +40,14 @@ export function createSignIn(
     issueToken: () => {
       const token = randomBytes(32).toString("base64url");
       protectSecret(token);
-      tokens.set(hashSecret(token), Date.now() + limits.tokenMinutes * 60_000);
+      tokens.set(hashSecret(token), performance.now() + limits.tokenMinutes * 60_000);
       return token;
     },
     redeem: async (token) => {
       const hash = hashSecret(token);
       const until = tokens.get(hash);
       tokens.delete(hash);
-      if (until === undefined || until <= Date.now())
+      if (until === undefined || until <= performance.now())
         throw new SignInTokenInvalidError(
           "The sign-in link is unknown, already used, or older than its limit.",
         );

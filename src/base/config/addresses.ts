@@ -18,6 +18,25 @@ export function isLoopback(host: string): boolean {
   return name === "localhost" || name === "::1" || /^127(\.\d{1,3}){3}$/.test(name);
 }
 
+/** The version of an IP address, or null for everything else. */
+export function addressVersion(address: string): 4 | 6 | null {
+  const parts = address.split(".");
+  if (parts.length === 4 && parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) <= 255))
+    return 4;
+  return address.includes(":") && URL.canParse(`http://[${address}]/`) ? 6 : null;
+}
+
+/** What is wrong with `network` as an IP address or a network in CIDR notation, or null. */
+export function networkFault(network: string): string | null {
+  const [, address = "", bits] = /^([0-9a-f:.]{2,45})(?:\/(\d{1,3}))?$/i.exec(network) ?? [];
+  const version = addressVersion(address);
+  const most = version === 4 ? 32 : 128;
+  const fits = bits === undefined || (Number(bits) > 0 && Number(bits) <= most);
+  return version !== null && fits
+    ? null
+    : `${JSON.stringify(network)} is not an IP address or a network such as 10.0.0.0/8 (and /0 would trust everybody)`;
+}
+
 /** What is wrong with `origin` as a web origin (scheme, host, port), or null. `*` never passes. */
 export function originFault(origin: string): string | null {
   if (origin.includes("*"))

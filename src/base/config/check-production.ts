@@ -1,4 +1,5 @@
 import { isLoopback } from "./addresses.ts";
+import { checkCertificate } from "./certificate.ts";
 import { secretCommand, type ConfigurationFault } from "./faults.ts";
 import type { ResolvedSetting } from "./resolve-settings.ts";
 
@@ -6,11 +7,12 @@ import type { ResolvedSetting } from "./resolve-settings.ts";
 const shortestSecret = 32;
 
 /**
- * What would make this configuration unsafe: faults in production, warnings elsewhere. Settings whose value is invalid are left out,
+ * What would make this configuration unsafe: faults in production, warnings elsewhere. `serves`: for a server that others reach. Settings whose value is invalid are left out,
  * for they have their own fault. (That everybody signs in is no setting, so there is no check that it is on.)
  */
 export function checkSafety(
   resolved: ReadonlyMap<string, ResolvedSetting>,
+  serves: boolean,
   addFault: (fault: ConfigurationFault) => void,
 ): void {
   const value = (key: string) => resolved.get(key)?.value;
@@ -24,12 +26,14 @@ export function checkSafety(
       message: "logging.redaction is off: secrets reach the logs.",
       severity,
     });
+  checkTls(resolved, serves, addFault);
   const host = value("server.host");
-  if (typeof host === "string" && !isLoopback(host))
+  const hasTls = value("server.tlsCertificate") !== undefined;
+  if (typeof host === "string" && !isLoopback(host) && !hasTls)
     addFault({
       key: "server.host",
       code: "bind_public",
-      message: `server.host ${host} can be reached from other machines over unencrypted HTTP. Every request needs a key; put a TLS proxy in front, and name its host in server.trustedHosts.`,
+      message: `server.host ${host} can be reached from other machines over unencrypted HTTP. Every request needs a key; set server.tlsCertificate and server.tlsKey, or put a TLS proxy in front and name its host in server.trustedHosts.`,
       severity: "warning",
     });
   const address = value("database.url");
@@ -40,6 +44,25 @@ export function checkSafety(
       message: "database.url is the embedded SQLite database, which serves one machine.",
       severity: "warning",
     });
+}
+
+/**
+ * What is wrong with the certificate refuses the start of a server. A command serves nobody but itself: it must be able to
+ * say what is wrong, and to talk to a server whose certificate has expired meanwhile.
+ */
+function checkTls(
+  resolved: ReadonlyMap<string, ResolvedSetting>,
+  serves: boolean,
+  addFault: (fault: ConfigurationFault) => void,
+): void {
+  const path = (key: string) => {
+    const value = resolved.get(key)?.value;
+    return typeof value === "string" ? value : undefined;
+  };
+  checkCertificate(
+    { tlsCertificate: path("server.tlsCertificate"), tlsKey: path("server.tlsKey") },
+    (fault) => addFault(serves ? fault : { ...fault, severity: "warning" }),
+  );
 }
 
 function checkSecret(

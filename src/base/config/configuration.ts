@@ -1,4 +1,5 @@
 import { protectSecret } from "#base/errors/index.ts";
+import { sqliteFile } from "./addresses.ts";
 import type { ConfigurationFault } from "./faults.ts";
 import type { ConfigurationSources } from "./layers.ts";
 import { planChange } from "./plan-change.ts";
@@ -42,6 +43,20 @@ export function processEnvironment(): Readonly<Record<string, string | undefined
 /** Everything that is wrong with a configuration, faults and warnings, without loading it and without writing anything. */
 export function checkConfiguration(sources: ConfigurationSources): ConfigurationFault[] {
   return readEverything(sources).faults;
+}
+
+/**
+ * The data directory and its database file as all sources name them, without writing anything: for commands that must
+ * not make a key where none is. Raises ConfigurationInvalidError when one of the two is not valid.
+ */
+export function findDataDirectory(sources: ConfigurationSources): {
+  home: string;
+  database: string;
+} {
+  const { resolved, faults } = readEverything(sources);
+  refuseFaults(faults.filter(({ key }) => key === "storage.home" || key === "database.url"));
+  const home = String(resolved.get("storage.home")?.value);
+  return { home, database: sqliteFile(String(resolved.get("database.url")?.value), home) };
 }
 
 /**

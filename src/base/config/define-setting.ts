@@ -126,6 +126,19 @@ export function folder(about: About<string>): Setting<string> {
   });
 }
 
+/** One file, or none: there is no default. */
+export function file(about: Omit<About<string>, "standard">): Setting<string | undefined> {
+  return complete<string | undefined>(
+    { ...about, standard: null },
+    {
+      kind: "text",
+      schema: checkedText(() => null),
+      rule: "a file; a relative one counts from where it was written",
+      place: true,
+    },
+  );
+}
+
 /** A list of folders; with `absolute`, relative ones are refused. */
 export function folders(
   about: About<readonly string[]> & { readonly absolute?: boolean; readonly atLeast?: number },

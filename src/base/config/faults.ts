@@ -30,7 +30,39 @@ export const faultCatalogue = {
     "Other users of this machine can read the generated secret key. Run chmod 600 on it.",
   redaction_off: "Secrets would reach the logs. Turn logging.redaction on.",
   bind_public:
-    "Other machines can reach the server, over unencrypted HTTP. Put a TLS proxy in front, or bind 127.0.0.1.",
+    "Other machines can reach the server, over unencrypted HTTP. Set server.tlsCertificate and server.tlsKey, put a TLS proxy in front, or bind 127.0.0.1.",
+  tls_incomplete:
+    "HTTPS needs the certificate and its key. Set both server.tlsCertificate and server.tlsKey, or neither.",
+  tls_unreadable:
+    "The file of the certificate or of its key cannot be read. Check the path, and that this user may read it.",
+  tls_invalid:
+    "The file holds no certificate or key in PEM that TLS can use. Keys are not encrypted with a password.",
+  tls_mismatch:
+    "The key is not the one of the certificate. Name the two files that were made together.",
+  tls_expired:
+    "The certificate has expired or is not valid yet: clients would refuse it. Renew it.",
+  tls_expiring: "The certificate expires soon. A renewed file is taken into use without a restart.",
+  tls_key_readable:
+    "Every user of this machine can read the key of the certificate. Run chmod 600 on it.",
+  secrets_unreadable:
+    "The secrets file is missing, too large or no text. Check the path in CANDOR_SECRETS_FILE.",
+  secrets_not_sops:
+    "The secrets file is not JSON or dotenv as SOPS writes it. The message names the command that makes it so.",
+  secrets_recipient:
+    "The secrets file is encrypted for keys that Candor cannot use. Add an age recipient with sops rotate.",
+  secrets_identity:
+    "No age identity was given, or what was given is none. Set SOPS_AGE_KEY_FILE or SOPS_AGE_KEY.",
+  secrets_identity_exposed:
+    "Other users of this machine can read or replace the file of the age identity. Run chmod 600 on it.",
+  secrets_wrong_key:
+    "The secrets file is encrypted for other age keys than the ones given. Give one of its recipients.",
+  secrets_tampered:
+    "The secrets file was changed after it was encrypted. Restore it, or encrypt it anew.",
+  secrets_plain:
+    "A variable of Candor stands unencrypted in the secrets file. Encrypt it, or move it elsewhere.",
+  secrets_misplaced:
+    "The data directory and the secrets file itself are named in the environment, not in a secrets file.",
+  secrets_unused: "Nothing in the secrets file is a variable of Candor. Check the names.",
   sqlite_in_production:
     "The embedded database serves one machine. That is fine for a single server; keep backups.",
 } as const;

@@ -1,4 +1,6 @@
 import { dirname, join } from "node:path";
+import { protectSecret } from "#base/errors/index.ts";
+import { openSecretsFile } from "#base/secrets/index.ts";
 import { readDotenv, readStoredSettings } from "./configuration-files.ts";
 import { addDatabaseParts, databasePartNames } from "./database-parts.ts";
 import type { ConfigurationFault } from "./faults.ts";
@@ -6,7 +8,7 @@ import { readValue } from "./read-value.ts";
 import { environmentNames, settingsByKey } from "./settings.ts";
 
 /** Where a value came from, the strongest first. */
-export type Origin = "flag" | "environment" | ".env" | "stored" | "default";
+export type Origin = "flag" | "environment" | "secrets file" | ".env" | "stored" | "default";
 
 /** What one source says: raw values by setting key, with the variable that holds each. */
 export type Layer = {
@@ -28,6 +30,8 @@ export type ConfigurationSources = {
   readonly workingDirectory: string;
   /** `server` for `candor serve`: log lines then go to standard error unless set otherwise. */
   readonly role?: "server" | "command";
+  /** Whether this process is going to listen as the settings say: then a certificate that cannot be used refuses the start. */
+  readonly serves?: boolean;
 };
 
 /** Variables of ours that are not settings: the launcher's. */
@@ -68,10 +72,73 @@ export function readLayers(
   const layers = [flagLayer, environmentLayer];
   if (join(home, ".env") !== here.file) layers.push(dotenv(join(home, ".env")));
   layers.push(here);
+  const secrets = readSecretsLayer(layers, environment, homeFolder, addFault);
+  // Right below the environment: what is kept with more care counts more.
+  if (secrets !== null) layers.splice(2, 0, addVariables(secrets.layer, secrets.values));
+  refuseMisplaced(secrets?.layer, addFault);
   addDatabaseParts(variables, layers, addFault);
   const settingsFile = join(home, "settings.json");
   layers.push(readStoredLayer(settingsFile, addFault));
   return { layers, home, settingsFile };
+}
+
+/** Settings by which a secrets file is found cannot stand in it. */
+const neverSecret = ["storage.home", "security.secretsFile"];
+
+/** The variables of the SOPS file that `security.secretsFile` names, decrypted and verified; null without one, or with a fault. */
+function readSecretsLayer(
+  layers: readonly Layer[],
+  { SOPS_AGE_KEY: key, SOPS_AGE_KEY_FILE: keyFile }: Variables,
+  homeFolder: string,
+  addFault: (fault: ConfigurationFault) => void,
+): { layer: Layer; values: Variables } | null {
+  const file = findPlace("security.secretsFile", layers, homeFolder);
+  if (file === null) return null;
+  for (const line of (key ?? "").split("\n")) protectSecret(line.trim());
+  const opened = openSecretsFile(file, { key, keyFile });
+  if ("faults" in opened) {
+    for (const { code, message } of opened.faults)
+      addFault({ key: "security.secretsFile", code, message, severity: "fault" });
+    return null;
+  }
+  const { values, plain } = opened;
+  for (const value of values.values()) protectSecret(value);
+  for (const name of plain)
+    if (ourNames.has(name))
+      addFault({
+        key: name,
+        code: "secrets_plain",
+        message: `${name} stands unencrypted in the secrets file ${file}, so it is not taken. Encrypt it with sops edit, or move it to the .env file.`,
+        severity: "fault",
+      });
+  if (![...values.keys(), ...plain].some((name) => ourNames.has(name)))
+    addFault({
+      key: "security.secretsFile",
+      code: "secrets_unused",
+      message: `The secrets file ${file} holds none of the variables that Candor reads; \`candor config\` lists the names.`,
+      severity: "warning",
+    });
+  return {
+    layer: createLayer("secrets file", file, dirname(file)),
+    values: Object.fromEntries(values),
+  };
+}
+
+function refuseMisplaced(
+  layer: Layer | undefined,
+  addFault: (fault: ConfigurationFault) => void,
+): void {
+  for (const key of neverSecret) {
+    const given = layer?.given.get(key);
+    if (given === undefined || layer === undefined) continue;
+    addFault({
+      key,
+      code: "secrets_misplaced",
+      message: `${given.variable} is not read from a secrets file, for by it the file is found. Move it from ${layer.file} to the environment.`,
+      severity: "fault",
+    });
+    layer.given.delete(key);
+  }
 }
 
 /** The stored settings as a layer. Only run-time settings may stand there. */
@@ -159,14 +226,19 @@ function takeVariables(
       });
 }
 
-/** The data directory as far as these layers say; an invalid value is reported when all settings are read. */
+/** The data directory as far as these layers say. */
 function findHome(layers: readonly Layer[], homeFolder: string): string {
-  const setting = settingsByKey.get("storage.home");
+  return findPlace("storage.home", layers, homeFolder) ?? join(homeFolder, ".candor");
+}
+
+/** The strongest valid place of a setting, or null; an invalid value is reported when all settings are read. */
+function findPlace(key: string, layers: readonly Layer[], homeFolder: string): string | null {
+  const setting = settingsByKey.get(key);
   for (const layer of layers) {
-    const given = layer.given.get("storage.home");
+    const given = layer.given.get(key);
     if (given === undefined || setting === undefined) continue;
     const outcome = readValue(setting, given.value, { folder: layer.folder, homeFolder });
     if (outcome.valid && typeof outcome.value === "string") return outcome.value;
   }
-  return join(homeFolder, ".candor");
+  return null;
 }

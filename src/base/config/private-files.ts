@@ -8,6 +8,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statfsSync,
   statSync,
   writeFileSync,
 } from "node:fs";
@@ -33,6 +34,8 @@ function writeWhole(
     publish(unfinished, path);
     if (process.platform !== "win32") syncFolder(folder);
   } catch (thrown) {
+    if (begun && codeOf(thrown) === "ENOSPC")
+      throw diskFull(path, Buffer.byteLength(content), thrown);
     throw unusable(`${path} could not be written`, thrown);
   } finally {
     if (begun) rmSync(unfinished, { force: true });
@@ -90,6 +93,15 @@ function syncFolder(folder: string): void {
   } finally {
     closeSync(descriptor);
   }
+}
+
+function diskFull(path: string, neededBytes: number, cause: unknown): Error {
+  const { bavail, bsize } = statfsSync(dirname(path));
+  const freeBytes = bavail * bsize;
+  return new DiskFullError(
+    `The disk is full: ${path} needs ${neededBytes} bytes, ${freeBytes} are free.`,
+    { cause, details: { neededBytes, freeBytes }, retryAfterMs: 5000 },
+  );
 }
 
 function unusable(what: string, thrown: unknown): Error {

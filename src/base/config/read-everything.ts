@@ -7,6 +7,7 @@ import { readLayers, type ConfigurationSources, type Layer } from "./layers.ts";
 import { findPackage } from "./package-folder.ts";
 import { resolveSettings, type ResolvedSetting } from "./resolve-settings.ts";
 import { settingsByKey } from "./settings.ts";
+import { parseHeaderList } from "./trace-export.ts";
 
 /** What all sources say together. */
 export type Loaded = {
@@ -38,7 +39,7 @@ export function readEverything(sources: ConfigurationSources): Loaded {
       message: `storage.home: the .env of the data directory ${home} names another one, ${named.value}. Set ${named.variable} in the environment instead.`,
       severity: "fault",
     });
-  checkSafety(resolved, addFault);
+  checkSafety(resolved, sources.serves === true, addFault);
   return { layers, facts, settingsFile, resolved, faults };
 }
 
@@ -53,11 +54,22 @@ function protectSecrets(layers: readonly Layer[]): void {
   for (const { given } of layers) {
     const key = given.get("security.secretKey")?.value;
     if (typeof key === "string") protectSecret(key);
+    const headers = given.get("telemetry.headers")?.value;
+    if (typeof headers === "string") protectHeaders(headers);
     const address = given.get("database.url")?.value;
     const password =
       typeof address === "string" && URL.canParse(address) && new URL(address).password;
     if (!password) continue;
     protectSecret(password);
     if (!/%(?![0-9a-f]{2})/i.test(password)) protectSecret(decodeURIComponent(password));
+  }
+}
+
+/** The list as it was given and each value as it is sent, also without the scheme before a token. */
+function protectHeaders(list: string): void {
+  protectSecret(list);
+  for (const value of Object.values(parseHeaderList(list))) {
+    protectSecret(value);
+    protectSecret(value.replace(/^\S+ +/, ""));
   }
 }

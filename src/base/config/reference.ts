@@ -13,7 +13,7 @@ export function renderConfigurationReference(): string {
   const tables = [...sections].map(
     ([section, members]) => `## ${section}\n\n${settingsTable(members)}`,
   );
-  return `${[beginning, ...tables, examples, moving, troubleshooting()].join("\n\n")}\n`;
+  return `${[beginning, ...tables, secrets, examples, moving, troubleshooting()].join("\n\n")}\n`;
 }
 
 function settingsTable(members: readonly (readonly [string, Setting])[]): string {
@@ -47,13 +47,26 @@ A value is taken from the first of these that names it:
 
 1. a command-line flag,
 2. an environment variable,
-3. the \`.env\` file in the data directory, then the one in the working directory,
-4. the stored settings, \`settings.json\` in the data directory, which \`candor config set\` writes (only settings that change at run time),
-5. the default.
+3. the secrets file, where one is named,
+4. the \`.env\` file in the data directory, then the one in the working directory,
+5. the stored settings, \`settings.json\` in the data directory, which \`candor config set\` writes (only settings that change at run time),
+6. the default.
 
 Every setting has the environment name \`CANDOR_<SECTION>_<KEY>\`; some have a short name too. Two names for one setting with different values are a fault. So is any value out of its range: all faults are listed at once, and the start is refused. A \`CANDOR_\` variable that nothing reads is a warning.
 
 Lists are written with commas between the entries (\`a, b\`), or as a JSON list where an entry holds a comma. Switches are \`true\` or \`false\` (also \`1\`/\`0\`, \`yes\`/\`no\`, \`on\`/\`off\`). Relative folders count from the working directory, in a \`.env\` file from the folder of that file; \`~\` is your home folder. In a \`.env\` file put values that hold \`#\` or quotes into quotes.`;
+
+const secrets = `## Secrets file
+
+Secrets need not stand in the environment or in a \`.env\` file in plain text: a file of variables that SOPS (https://getsops.io) encrypted for an age key may hold them, as JSON with one value per name or as dotenv.
+
+\`\`\`sh
+age-keygen --output candor-age-key.txt
+sops encrypt --age <the public key that age-keygen showed> secrets.env > secrets.enc.env
+CANDOR_SECRETS_FILE=secrets.enc.env SOPS_AGE_KEY_FILE=candor-age-key.txt candor serve
+\`\`\`
+
+\`SOPS_AGE_KEY_FILE\` names the file of the private key, which other users of the machine must not be able to read; \`SOPS_AGE_KEY\` holds the key itself. Candor looks for keys nowhere else, reads both from the environment only, and opens X25519 age keys only: no PGP, no key service of a cloud, no passphrase, no key split among several. Every value and the sum over all of them are verified, or nothing is taken. Decrypted values are never written and are removed from logs and messages. The file is read once, at the start. An unencrypted value is not taken from it, and neither are \`CANDOR_HOME\` and \`CANDOR_SECRETS_FILE\`.`;
 
 const examples = `## Examples
 

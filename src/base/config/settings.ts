@@ -1,7 +1,8 @@
 import { join } from "node:path";
-import { databaseFault, hostFault, originFault } from "./addresses.ts";
+import { databaseFault, hostFault, networkFault, originFault } from "./addresses.ts";
 import {
   choice,
+  file,
   folder,
   folders,
   integer,
@@ -11,6 +12,12 @@ import {
   text,
   type Setting,
 } from "./define-setting.ts";
+import {
+  collectorFault,
+  headerListFault,
+  nothingConfigured,
+  serviceNameFault,
+} from "./trace-export.ts";
 
 /** Every setting there is, by section and key. A setting stands here only when code reads it. */
 export const settings = {
@@ -33,6 +40,11 @@ export const settings = {
       runtime: true,
       description:
         "Folders of this machine from which principals other than `local` may sync; none by default.",
+    }),
+    trashDays: integer(1, 90, {
+      standard: 7,
+      runtime: true,
+      description: "How long what was deleted can be restored from the trash, in days.",
     }),
   },
   server: {
@@ -59,6 +71,16 @@ export const settings = {
       standard: 300,
       description: "Longest time one operation may take, in seconds.",
     }),
+    trustedProxies: list("a list of IP addresses or networks such as 10.0.0.0/8", networkFault, {
+      standard: [],
+      description:
+        "Proxies in front of this server whose X-Forwarded-For is believed; nobody else's is. Rate limits count by the address that they name.",
+    }),
+    tlsCertificate: file({
+      description:
+        "The certificate with its chain, as PEM. With server.tlsKey the server speaks HTTPS and nothing else; a changed file is taken into use within a minute.",
+    }),
+    tlsKey: file({ description: "The private key of the certificate, as PEM, not encrypted." }),
     maxConnections: integer(1, 65535, {
       standard: 1024,
       description: "Connections that are open at the same time; more are refused.",
@@ -73,10 +95,33 @@ export const settings = {
     }),
   },
   security: {
+    requestsPerMinute: integer(60, 100_000_000, {
+      standard: 1_200_000,
+      runtime: true,
+      description:
+        "Requests that one caller (user, key or `local`) may make in a minute. The default is what one process can answer; a server that many share wants less, such as 6000.",
+    }),
+    requestsPerMinutePerAddress: integer(10, 1_000_000, {
+      standard: 6000,
+      runtime: true,
+      description:
+        "Requests without an accepted credential that one address may make in a minute: pages, signing in, refusals. `/health` is not counted.",
+    }),
+    failuresPerMinutePerAddress: integer(3, 10_000, {
+      standard: 30,
+      runtime: true,
+      description:
+        "Wrong keys, passwords and links that one address may try in a minute; after that, credentials not known to be good are refused without being looked at.",
+    }),
     secretKey: secretText("a text of at least 32 characters in production", () => null, {
       names: ["SECRET_KEY"],
       description:
         "Signs sessions and cursors. Without it, development and testing generate one per data directory; production refuses to start.",
+    }),
+    secretsFile: file({
+      names: ["CANDOR_SECRETS_FILE"],
+      description:
+        "A file of variables that SOPS encrypted for an age key (JSON or dotenv). SOPS_AGE_KEY_FILE or SOPS_AGE_KEY in the environment opens it.",
     }),
     signInMinutes: integer(1, 60, {
       standard: 10,
@@ -85,6 +130,26 @@ export const settings = {
     sessionHours: integer(1, 168, {
       standard: 12,
       description: "How long a browser stays signed in, in hours.",
+    }),
+    accessTokenMinutes: integer(5, 1440, {
+      standard: 30,
+      description: "How long an access token works before it is refreshed, in minutes.",
+    }),
+    refreshTokenDays: integer(1, 30, {
+      standard: 7,
+      description: "How long after signing in tokens can be refreshed, in days.",
+    }),
+    passwordLength: integer(8, 128, {
+      standard: 12,
+      description: "Fewest characters of a password; one of them is neither letter nor digit.",
+    }),
+    failedLogins: integer(3, 10, {
+      standard: 5,
+      description: "Failed logins in a row after which a name is locked.",
+    }),
+    lockoutMinutes: integer(5, 1440, {
+      standard: 30,
+      description: "How long a name stays locked after too many failed logins, in minutes.",
     }),
   },
   database: {
@@ -130,6 +195,38 @@ export const settings = {
       standard: true,
       description:
         "Whether secrets are removed from log lines; production refuses to start without.",
+    }),
+  },
+  telemetry: {
+    endpoint: text("an http(s) address, or none", collectorFault, {
+      standard: nothingConfigured,
+      names: ["OTEL_EXPORTER_OTLP_ENDPOINT"],
+      description:
+        "The OpenTelemetry collector that gets traces, as OTLP in JSON over HTTP at `/v1/traces` below this address. `none`: no traces are made.",
+    }),
+    tracesEndpoint: text("an http(s) address, or none", collectorFault, {
+      standard: nothingConfigured,
+      names: ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"],
+      description: "The whole address for traces; it stands above `telemetry.endpoint`.",
+    }),
+    headers: secretText(
+      "name=value,name=value with percent-encoded values, or none",
+      headerListFault,
+      {
+        standard: nothingConfigured,
+        names: ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"],
+        description: "Headers for the collector, such as its credentials.",
+      },
+    ),
+    serviceName: text("1 to 100 characters", serviceNameFault, {
+      standard: "candor",
+      names: ["OTEL_SERVICE_NAME"],
+      description: "What this installation is called in traces.",
+    }),
+    samplePercent: integer(0, 100, {
+      standard: 100,
+      description:
+        "How many of 100 traces are made. A caller's `traceparent` decides for its own request.",
     }),
   },
   performance: {

@@ -1,5 +1,7 @@
 import type { Kysely, RawBuilder, SelectQueryBuilder } from "kysely";
 import type { CandorError } from "#base/errors/index.ts";
+import type { StoreFinding } from "./check-store.ts";
+import type { StatementFigures } from "./sqlite-dialect.ts";
 import type { OpenTables, OwnedTables, Tables } from "./tables.ts";
 
 /** What one caller may reach: ids of collections, or all of them; `principal` owns jobs. */
@@ -9,10 +11,10 @@ export type Scope = {
   readonly write: "all" | readonly string[];
 };
 
-/** Handle of one write inside its transaction. `answer` keeps the caller's answer with the effect (Idempotency-Key). */
+/** Handle of one write inside its transaction. `answer` keeps with the effect what belongs to the request that has it. */
 export type WriteHandle = {
   readonly tables: Kysely<Tables>;
-  /** Stores `value` as the answer to the request that carries an idempotency key, in this transaction; returns it. */
+  /** Keeps `value` as the answer of the request, with its audit entry, in this transaction; returns it. */
   readonly answer: <T>(value: T) => Promise<T>;
 };
 
@@ -33,11 +35,33 @@ export type Database = {
    * savepoint: one that fails is undone alone. `work` may await database calls only, and may run more than once.
    */
   write<T>(work: (handle: WriteHandle) => Promise<T>): Promise<T>;
+  /**
+   * The same for upkeep that takes long: `work` may let others have a turn, reads go on, and other writes wait until it
+   * has ended.
+   */
+  maintain<T>(work: (handle: WriteHandle) => Promise<T>): Promise<T>;
+  /** What opening the store found. */
+  readonly found: StoreFinding;
+  readonly indexes: DamagedIndexes;
   readonly words: DialectWords;
+  /** What was done and what is there, for whoever watches the process. */
+  statistics(): DatabaseFigures;
   health(): DatabaseHealth;
   /** A consistent copy of the database as a file, made while work goes on. */
   backup(path: string): Promise<void>;
   close(): Promise<void>;
+};
+
+/** Keyword tables that were found damaged or missing, by opening, by a statement or by a check, and not made again yet. */
+export type DamagedIndexes = {
+  isDamaged(table: string): boolean;
+  all(): string[];
+  report(table: string): void;
+  /** Inside the write that makes it again: a table without its own settings cannot even be dropped, so they are put back. */
+  makeDroppable(table: string): void;
+  mended(table: string): void;
+  /** Calls `listener` with each table that is found from now on. */
+  onDamage(listener: (table: string) => void): void;
 };
 
 export type ScopedReads = {
@@ -62,6 +86,18 @@ export type DatabaseHealth = {
   reason: string | null;
   version: string;
   schemaVersion: number;
+};
+
+export type DatabaseFigures = {
+  /** Transactions of the group commit, writes in them, and writes that wait for one. */
+  readonly groups: number;
+  readonly works: number;
+  readonly waiting: number;
+  /** Prepared statements that are kept, by connection. */
+  readonly statements: Readonly<Record<"read" | "write", Readonly<StatementFigures>>>;
+  /** Bytes; null where there is no such file. */
+  readonly fileBytes: number | null;
+  readonly logBytes: number | null;
 };
 
 export type DatabaseFault = (error: CandorError) => void;

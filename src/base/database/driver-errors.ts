@@ -1,3 +1,6 @@
+import { statfsSync } from "node:fs";
+import { dirname } from "node:path";
+import type { DatabaseSync } from "node:sqlite";
 import {
   type CandorError,
   CandorError as AnyCandorError,
@@ -22,6 +25,7 @@ const code = {
   cannotOpen: 14,
   constraint: 19,
   notADatabase: 26,
+  corruptVirtualTable: 267,
   primaryKey: 1555,
   unique: 2067,
 } as const;
@@ -38,8 +42,23 @@ export function isDurabilityFault(thrown: unknown): boolean {
   return result !== null && (result & 0xff) === code.ioError;
 }
 
-/** A driver error as one of the database family; catalogue errors pass unchanged. */
-export function toDatabaseError(thrown: unknown): CandorError {
+/** Whether SQLite found the file, or a virtual table in it, to be damaged. */
+export function isCorruption(thrown: unknown): boolean {
+  const result = resultCode(thrown);
+  const family = result === null ? null : result & 0xff;
+  return family === code.corrupt || family === code.notADatabase;
+}
+
+/** Whether it is a virtual table, which keyword tables are, that found its own content damaged. */
+export function isKeywordCorruption(thrown: unknown): boolean {
+  return resultCode(thrown) === code.corruptVirtualTable;
+}
+
+/**
+ * A driver error as one of the database family; catalogue errors pass unchanged. For a full disk, `connection` says which
+ * disk that is.
+ */
+export function toDatabaseError(thrown: unknown, connection?: DatabaseSync): CandorError {
   if (thrown instanceof AnyCandorError) return thrown;
   const result = resultCode(thrown);
   const message = thrown instanceof Error ? thrown.message : String(thrown);
@@ -49,7 +68,7 @@ export function toDatabaseError(thrown: unknown): CandorError {
     return new AlreadyExistsError(`Already there: ${message}`, options);
   switch (result & 0xff) {
     case code.full:
-      return new DiskFullError(`The disk is full: ${message}`, { ...options, retryAfterMs: 5000 });
+      return diskFull(message, options, connection);
     case code.busy:
     case code.locked:
       return new DatabaseBusyError(`The database is locked: ${message}`, {
@@ -69,4 +88,26 @@ export function toDatabaseError(thrown: unknown): CandorError {
     default:
       return new DatabaseQueryError(message, options);
   }
+}
+
+/** Bytes before the content of a page in the write-ahead log (https://sqlite.org/fileformat2.html, section 4.1). */
+const frameHeaderBytes = 24;
+
+function diskFull(
+  message: string,
+  options: { cause: unknown; details: Readonly<Record<string, unknown>> },
+  connection: DatabaseSync | undefined,
+): CandorError {
+  const path = connection?.isOpen === true ? connection.location() : null;
+  if (!connection || path === null)
+    return new DiskFullError(`The disk is full: ${message}`, { ...options, retryAfterMs: 5000 });
+  const { bavail, bsize } = statfsSync(dirname(path));
+  const freeBytes = bavail * bsize;
+  // SQLite does not say how much it wanted: the smallest write adds one page to the log.
+  const page = Number(connection.prepare("pragma page_size").get()?.["page_size"]);
+  const neededBytes = Math.max(page + frameHeaderBytes, freeBytes + 1);
+  return new DiskFullError(
+    `The disk is full: at least ${neededBytes} bytes are needed, ${freeBytes} are free (${message}).`,
+    { ...options, details: { ...options.details, neededBytes, freeBytes }, retryAfterMs: 5000 },
+  );
 }

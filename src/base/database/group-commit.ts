@@ -1,13 +1,18 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { DatabaseSync } from "node:sqlite";
 import { type CandorError, DatabaseReadOnlyError, DefectError } from "#base/errors/index.ts";
+import { inSpan, withoutContext } from "#base/telemetry/index.ts";
+import type { OnFailure } from "./sqlite-dialect.ts";
 import { isDurabilityFault, toDatabaseError } from "./driver-errors.ts";
 
 /** Most writes in one transaction: bounds how long a commit may take and how much one full disk undoes. */
 const largestGroup = 256;
 
 type Waiting = {
+  /** Runs something in the course of whoever submitted the work: a group serves many requests. */
+  inCourse: <T>(something: () => T) => T;
   work: () => Promise<unknown>;
+  mayWait: boolean;
   resolve: (value: unknown) => void;
   reject: (error: unknown) => void;
 };
@@ -17,7 +22,13 @@ const insideWork = new AsyncLocalStorage<{ open: boolean }>();
 
 export type GroupCommit = {
   submit<T>(work: () => Promise<T>): Promise<T>;
+  /** The same for work that takes turns with reads: other writes wait until it has ended. */
+  submitLong<T>(work: () => Promise<T>): Promise<T>;
+  /** Takes no more writes from now on. */
+  refuse(reason: string): void;
   readOnlyReason(): string | null;
+  /** Transactions so far, the works in them, and those that wait. */
+  statistics(): { groups: number; works: number; waiting: number };
   /** Resolves when nothing is waiting or running. */
   idle(): Promise<void>;
 };
@@ -30,23 +41,20 @@ export type GroupCommit = {
 export function createGroupCommit(
   connection: DatabaseSync,
   onFault: (error: CandorError) => void,
+  onFailure: OnFailure,
 ): GroupCommit {
   let waiting: Waiting[] = [];
   let running: Promise<void> | null = null;
   let readOnly: string | null = null;
+  const counts = { groups: 0, works: 0 };
 
-  const submit = <T>(work: () => Promise<T>): Promise<T> =>
+  const submit = <T>(work: () => Promise<T>, mayWait = false): Promise<T> =>
     new Promise<T>((resolve, reject) => {
-      if (readOnly !== null) {
-        reject(new DatabaseReadOnlyError(`The store takes no more writes: ${readOnly}`));
-        return;
-      }
-      if (insideWork.getStore()?.open === true) {
-        reject(new DefectError("A write was begun inside another write; pass on its handle."));
-        return;
-      }
-      waiting.push({ work, resolve: resolve as (value: unknown) => void, reject });
-      running ??= drain();
+      const refusal = refusalOf(readOnly);
+      if (refusal !== null) return reject(refusal);
+      const inCourse = AsyncLocalStorage.snapshot();
+      waiting.push({ inCourse, work, mayWait, resolve: resolve as Waiting["resolve"], reject });
+      running ??= withoutContext(drain);
     });
 
   const drain = async (): Promise<void> => {
@@ -54,6 +62,8 @@ export function createGroupCommit(
       await nextTick();
       const group = waiting.slice(0, largestGroup);
       waiting = waiting.slice(largestGroup);
+      counts.groups += 1;
+      counts.works += group.length;
       await commitGroup(group);
     }
     running = null;
@@ -68,7 +78,8 @@ export function createGroupCommit(
       for (const entry of group) settled.push(await runOne(connection, entry, onFault));
       connection.exec("commit");
     } catch (thrown) {
-      const error = toDatabaseError(thrown);
+      onFailure(thrown, "commit");
+      const error = toDatabaseError(thrown, connection);
       const stuck = rollBack(connection);
       if (isDurabilityFault(error.cause) || stuck !== null) {
         readOnly ??= stuck ?? error.message;
@@ -81,12 +92,24 @@ export function createGroupCommit(
   };
 
   return {
-    submit,
+    submit: (work) => inSpan({ name: "database write" }, () => submit(work)),
+    submitLong: (work) => inSpan({ name: "database upkeep" }, () => submit(work, true)),
+    refuse: (reason) => void (readOnly ??= reason),
     readOnlyReason: () => readOnly,
+    statistics: () => ({ ...counts, waiting: waiting.length }),
     idle: async () => {
       while (running !== null) await running;
     },
   };
+}
+
+/** Why nothing can be submitted now, if that is so. */
+function refusalOf(readOnly: string | null): CandorError | null {
+  if (readOnly !== null)
+    return new DatabaseReadOnlyError(`The store takes no more writes: ${readOnly}`);
+  return insideWork.getStore()?.open === true
+    ? new DefectError("A write was begun inside another write; pass on its handle.")
+    : null;
 }
 
 /** Undoes the open transaction, if there is one. The reason when it cannot be undone: nothing can be written behind it. */
@@ -106,17 +129,19 @@ async function runOne(
   onFault: (error: CandorError) => void,
 ): Promise<() => void> {
   const course = { open: true };
-  const watch = setImmediate(() => {
-    if (course.open)
-      onFault(
-        new DefectError(
-          "A write awaited something outside the database while it held the transaction.",
-        ),
-      );
-  });
+  const watch = entry.inCourse(() =>
+    setImmediate(() => {
+      if (course.open && !entry.mayWait)
+        onFault(
+          new DefectError(
+            "A write awaited something outside the database while it held the transaction.",
+          ),
+        );
+    }),
+  );
   try {
     connection.exec("savepoint work");
-    const value = await insideWork.run(course, entry.work);
+    const value = await entry.inCourse(() => insideWork.run(course, entry.work));
     connection.exec("release work");
     return () => entry.resolve(value);
   } catch (thrown) {

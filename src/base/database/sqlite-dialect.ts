@@ -13,14 +13,28 @@ import { toDatabaseError } from "./driver-errors.ts";
 /** Prepared statements kept per connection; the product's own queries number fewer. */
 const statementCacheSize = 256;
 
+/** Called with the driver's error of a statement and the statement, before the error rises. */
+export type OnFailure = (thrown: unknown, statement: string) => void;
+
+/** What the statements kept per connection were good for. */
+export type StatementFigures = { hits: number; misses: number; evictions: number; entries: number };
+
+export function noStatements(): StatementFigures {
+  return { hits: 0, misses: 0, evictions: 0, entries: 0 };
+}
+
 /** Kysely over one open node:sqlite connection. Transactions are not Kysely's: the group commit owns them. */
-export function sqliteDialect(connection: DatabaseSync): Dialect {
+export function sqliteDialect(
+  connection: DatabaseSync,
+  onFailure: OnFailure,
+  figures: StatementFigures,
+): Dialect {
   return {
     createAdapter: () => new SqliteAdapter(),
     createIntrospector: (kysely) => new SqliteIntrospector(kysely),
     createQueryCompiler: () => new SqliteQueryCompiler(),
     createDriver: () => {
-      const session = sqliteSession(connection);
+      const session = sqliteSession(connection, onFailure, figures);
       const refuse = () =>
         Promise.reject(new TypeError("use database.write for a transaction: it groups commits"));
       return {
@@ -36,19 +50,27 @@ export function sqliteDialect(connection: DatabaseSync): Dialect {
   };
 }
 
-function sqliteSession(connection: DatabaseSync): DatabaseConnection {
+function sqliteSession(
+  connection: DatabaseSync,
+  onFailure: OnFailure,
+  figures: StatementFigures,
+): DatabaseConnection {
   const statements = new Map<string, StatementSync>();
   const prepared = (text: string): StatementSync => {
     const known = statements.get(text);
+    if (known) figures.hits += 1;
+    else figures.misses += 1;
     const statement = known ?? connection.prepare(text);
     statements.delete(text);
     statements.set(text, statement);
     if (statements.size > statementCacheSize) {
       for (const oldest of statements.keys()) {
         statements.delete(oldest);
+        figures.evictions += 1;
         break;
       }
     }
+    figures.entries = statements.size;
     return statement;
   };
   const execute = <Row>(query: CompiledQuery): QueryResult<Row> => {
@@ -63,7 +85,8 @@ function sqliteSession(connection: DatabaseSync): DatabaseConnection {
         insertId: BigInt(lastInsertRowid),
       };
     } catch (thrown) {
-      throw toDatabaseError(thrown);
+      onFailure(thrown, query.sql);
+      throw toDatabaseError(thrown, connection);
     }
   };
   return {

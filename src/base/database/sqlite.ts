@@ -1,29 +1,25 @@
-import { mkdir, rename } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { backup, DatabaseSync } from "node:sqlite";
+import { statSync } from "node:fs";
+import type { DatabaseSync } from "node:sqlite";
 import { Kysely, sql } from "kysely";
 import {
+  CandorError,
   DatabaseUnavailableError,
-  MigrationFailedError,
+  DiskFullError,
   RuntimeTooOldError,
-  SchemaTooNewError,
 } from "#base/errors/index.ts";
-import type { Database, DatabaseFault, Scope, WriteHandle } from "./database.ts";
+import type { DamagedIndexes, Database, DatabaseFault, Scope, WriteHandle } from "./database.ts";
 import { findRuntimeFault } from "./check-runtime.ts";
-import { resultCode, toDatabaseError } from "./driver-errors.ts";
+import { checkStore, judgeFailure, lookAtStore, type StoreFinding } from "./check-store.ts";
+import { toDatabaseError } from "./driver-errors.ts";
 import { createGroupCommit } from "./group-commit.ts";
-import {
-  currentIdempotentRequest,
-  idempotencyKeptMs,
-  type IdempotentRequest,
-} from "./idempotency.ts";
-import { sqliteDialect } from "./sqlite-dialect.ts";
+import { type AnsweredRequest, currentRequest } from "./answered-request.ts";
+import { migrate } from "./migrate.ts";
+import { copyDatabase, openConnection } from "./sqlite-connection.ts";
+import { noStatements, sqliteDialect, type StatementFigures } from "./sqlite-dialect.ts";
 import { sqliteMigrations } from "./sqlite-migrations.ts";
 import { sqliteWords } from "./sqlite-words.ts";
+import { markPath, sumPages, writeMark } from "./store-mark.ts";
 import type { OwnedTables, Tables } from "./tables.ts";
-
-/** How long one connection waits for another's lock; only other programs can hold one. */
-const lockTimeoutMs = 5000;
 
 export type OpenOptions = {
   /** The database file; its folder must exist. */
@@ -35,23 +31,23 @@ export type OpenOptions = {
 
 /** Opens or creates the SQLite store: migrates it forward after a backup copy, refuses one that is newer than this program. */
 export async function openSqlite({ path, backups, onFault }: OpenOptions): Promise<Database> {
-  const { node, sqlite: engine = "unknown" } = process.versions;
-  const unsound = findRuntimeFault({ node, sqlite: engine });
-  if (unsound !== null)
-    throw new RuntimeTooOldError(unsound, {
-      nextStep: { text: "Run Candor with Node 24.15 or newer; `npm install` brings one along." },
-    });
-  const writer = openConnection(path, false);
-  try {
-    await migrate(writer, path, backups);
-  } catch (thrown) {
-    writer.close();
-    throw thrown;
-  }
+  refuseUnsoundRuntime();
+  const { writer, found } = await openWriter(path, backups);
   const reader = openConnection(path, true);
-  const group = createGroupCommit(writer, onFault);
-  const writes = new Kysely<Tables>({ dialect: sqliteDialect(writer) });
-  const reads = new Kysely<Tables>({ dialect: sqliteDialect(reader) });
+  const indexes = watchIndexes(found.damagedIndexes, writer);
+  const onFailure = (thrown: unknown, statement: string) => {
+    const damage = judgeFailure(reader, thrown, statement);
+    if (damage.kind === "index") indexes.report(damage.table);
+    if (damage.kind !== "store" || group.readOnlyReason() !== null) return;
+    const error = toDatabaseError(thrown);
+    group.refuse(error.message);
+    onFault(error);
+  };
+  const group = createGroupCommit(writer, onFault, onFailure);
+  const statements = { write: noStatements(), read: noStatements() };
+  const open = (connection: DatabaseSync, figures: StatementFigures) =>
+    new Kysely<Tables>({ dialect: sqliteDialect(connection, onFailure, figures) });
+  const [writes, reads] = [open(writer, statements.write), open(reader, statements.read)];
   const schemaVersion = sqliteMigrations.length;
   const version = String(reader.prepare("select sqlite_version() as version").get()?.["version"]);
 
@@ -61,7 +57,7 @@ export async function openSqlite({ path, backups, onFault }: OpenOptions): Promi
     unscoped: reads,
     as: (scope) => ({ scope, select: (table) => scopedSelect(reads, table, scope) }),
     write: async (work) => {
-      const request = currentIdempotentRequest();
+      const request = currentRequest();
       // Whether the answer was kept is known after COMMIT: work that was undone is run again with its answer.
       const attempt = { kept: false };
       const value = await group.submit(() => {
@@ -71,47 +67,145 @@ export async function openSqlite({ path, backups, onFault }: OpenOptions): Promi
       if (request && attempt.kept) request.stored = true;
       return value;
     },
+    maintain: (work) =>
+      group.submitLong(() => work(writeHandle(writes, undefined, { kept: false }))),
+    found,
+    indexes,
     words: sqliteWords(reader),
+    statistics: () => ({ ...group.statistics(), statements, ...sizesOf(path) }),
     health: () => {
       const reason = group.readOnlyReason();
       return { state: reason === null ? "ok" : "read_only", reason, version, schemaVersion };
     },
-    backup: (target) => copyTo(reader, target),
+    backup: (target) => copyDatabase(reader, target),
     close: async () => {
       await group.idle();
       if (reader.isOpen) reader.close();
-      // Closing the last connection copies the write-ahead log into the file. On a disk that failed an fsync nothing more
-      // is written: the log stays as it is, for the next start to judge.
-      if (group.readOnlyReason() === null && writer.isOpen) writer.close();
+      // Closing the last connection copies the write-ahead log into the file. On a disk that failed an fsync, or where
+      // damage was found, nothing more is written: the log stays as it is, for the next start to judge.
+      if (group.readOnlyReason() === null && writer.isOpen)
+        await closeWriter(writer, path, onFault);
     },
   };
 }
 
+function refuseUnsoundRuntime(): void {
+  const { node, sqlite = "unknown" } = process.versions;
+  const unsound = findRuntimeFault({ node, sqlite });
+  if (unsound === null) return;
+  throw new RuntimeTooOldError(unsound, {
+    nextStep: { text: "Run Candor with Node 24.15 or newer; `npm install` brings one along." },
+  });
+}
+
+/** Bytes of the database and of its write-ahead log; null for what is not there. */
+function sizesOf(path: string): { fileBytes: number | null; logBytes: number | null } {
+  const size = (name: string) => statSync(name, { throwIfNoEntry: false })?.size ?? null;
+  return { fileBytes: size(path), logBytes: size(`${path}-wal`) };
+}
+
+function watchIndexes(found: readonly string[], writer: DatabaseSync): DamagedIndexes {
+  const damaged = new Set(found);
+  const listeners: ((table: string) => void)[] = [];
+  return {
+    isDamaged: (table) => damaged.has(table),
+    all: () => [...damaged],
+    report: (table) => {
+      if (damaged.has(table)) return;
+      damaged.add(table);
+      for (const listener of listeners) listener(table);
+    },
+    makeDroppable: (table) => makeDroppable(writer, table),
+    mended: (table) => void damaged.delete(table),
+    onDamage: (listener) => void listeners.push(listener),
+  };
+}
+
+/** The connection that writes, over a file that was judged, marked as open and brought up to date. */
+async function openWriter(
+  path: string,
+  backups: string,
+): Promise<{ writer: DatabaseSync; found: StoreFinding }> {
+  const left = await lookAtStore(path).catch((thrown: unknown) => {
+    throw thrown instanceof CandorError ? thrown : toMarkError(thrown, path);
+  });
+  const writer = openConnection(path, false);
+  try {
+    const found = checkStore(writer, path, left);
+    if (found.lastStop !== "first") await markOpen(path);
+    await migrate(writer, backups);
+    // A new database has its mark once there is something to lose.
+    if (found.lastStop === "first") await markOpen(path);
+    return { writer, found };
+  } catch (thrown) {
+    writer.close();
+    throw thrown;
+  }
+}
+
+function makeDroppable(writer: DatabaseSync, table: string): void {
+  const isThere = writer.prepare("select 1 from sqlite_master where name = ?").get(table);
+  if (isThere === undefined) return;
+  writer.enableDefensive(false);
+  try {
+    writer.exec(`create table if not exists "${table}_config" (k primary key, v) without rowid;
+      insert or replace into "${table}_config" values ('version', 4)`);
+  } finally {
+    writer.enableDefensive(true);
+  }
+}
+
+async function markOpen(path: string): Promise<void> {
+  try {
+    await writeMark(path, { state: "open" });
+  } catch (thrown) {
+    throw toMarkError(thrown, path);
+  }
+}
+
+function toMarkError(thrown: unknown, path: string): CandorError {
+  const reason = thrown instanceof Error ? thrown.message : String(thrown);
+  const message = `The mark ${markPath(path)} of the database cannot be read or written: ${reason}.`;
+  return reason.startsWith("ENOSPC")
+    ? new DiskFullError(message, { cause: thrown })
+    : new DatabaseUnavailableError(message, { cause: thrown });
+}
+
+/** Closes the last connection and leaves the checksums of the pages for the next start, unless somebody else reads them. */
+async function closeWriter(
+  writer: DatabaseSync,
+  path: string,
+  onFault: DatabaseFault,
+): Promise<void> {
+  let log: Record<string, unknown> | undefined;
+  try {
+    [log] = writer.prepare("pragma wal_checkpoint(truncate)").all();
+  } catch (thrown) {
+    // All of it is still in the log, and the mark still says open: the next start goes on from there.
+    onFault(toDatabaseError(thrown, writer));
+    writer.close();
+    return;
+  }
+  writer.close();
+  try {
+    const pages = log?.["busy"] === 0 ? await sumPages(path) : null;
+    await writeMark(path, { state: "closed", pages });
+  } catch (thrown) {
+    // The mark still says open: the next start looks at the whole structure.
+    onFault(toMarkError(thrown, path));
+  }
+}
+
 function writeHandle(
   tables: Kysely<Tables>,
-  request: IdempotentRequest | undefined,
+  request: AnsweredRequest | undefined,
   attempt: { kept: boolean },
 ): WriteHandle {
   return {
     tables,
     answer: async (value) => {
       if (request && !request.stored && !attempt.kept) {
-        const now = Date.now();
-        await tables
-          .deleteFrom("idempotency")
-          .where("created_at", "<=", now - idempotencyKeptMs)
-          .execute();
-        await tables
-          .insertInto("idempotency")
-          .values({
-            principal_id: request.principal,
-            operation: request.operation,
-            key: request.key,
-            input_hash: request.inputHash,
-            answer: JSON.stringify(request.keep(value)),
-            created_at: now,
-          })
-          .execute();
+        await request.keep(tables, value);
         attempt.kept = true;
       }
       return value;
@@ -119,87 +213,26 @@ function writeHandle(
   };
 }
 
-/** `table` with the predicate of `scope`: rows of readable collections, jobs of the principal itself. */
+/** `table` with the predicate of `scope`: rows of readable collections outside the trash, jobs of the principal itself. */
 function scopedSelect<Name extends keyof OwnedTables>(
   reads: Kysely<Tables>,
   table: Name,
   scope: Scope,
 ) {
   const query = reads.selectFrom(table as keyof OwnedTables);
-  if (scope.read === "all") return query as never;
+  if (table === "jobs")
+    return (
+      scope.read === "all" ? query : query.where(sql<boolean>`jobs.owner = ${scope.principal}`)
+    ) as never;
+  const collection = sql.ref(table === "collections" ? "collections.id" : `${table}.collection_id`);
+  const there = query.where(
+    table === "collections"
+      ? sql<boolean>`collections.trash_id is null`
+      : sql<boolean>`${collection} in (select id from collections where trash_id is null)`,
+  );
+  if (scope.read === "all") return there as never;
   const readable = JSON.stringify(scope.read);
-  const predicate =
-    table === "jobs"
-      ? sql<boolean>`jobs.owner = ${scope.principal}`
-      : sql<boolean>`${sql.ref(table === "collections" ? "collections.id" : `${table}.collection_id`)} in (select value from json_each(${readable}))`;
-  return query.where(predicate) as never;
-}
-
-function openConnection(path: string, readOnly: boolean): DatabaseSync {
-  try {
-    const connection = new DatabaseSync(path, {
-      timeout: lockTimeoutMs,
-      readOnly,
-      enableForeignKeyConstraints: true,
-      allowExtension: false,
-    });
-    connection.enableDefensive(true);
-    connection.exec("pragma trusted_schema = off");
-    if (!readOnly) connection.exec("pragma journal_mode = wal; pragma synchronous = full");
-    return connection;
-  } catch (thrown) {
-    const error = toDatabaseError(thrown);
-    if (error.code !== "database_unavailable") throw error;
-    throw new DatabaseUnavailableError(
-      `The database file ${path} cannot be opened: ${reasonOf(thrown)}.`,
-      {
-        cause: thrown,
-        nextStep: { text: "Check that its folder exists and that this user may write to both." },
-      },
-    );
-  }
-}
-
-function reasonOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
-}
-
-async function migrate(connection: DatabaseSync, path: string, backups: string): Promise<void> {
-  const current = Number(connection.prepare("pragma user_version").get()?.["user_version"]);
-  const newest = sqliteMigrations.length;
-  if (current > newest)
-    throw new SchemaTooNewError(
-      `The database ${path} has schema ${current}; this Candor knows up to ${newest}. Use a newer Candor; it is never downgraded.`,
-      { details: { found: current, known: newest } },
-    );
-  if (current === newest) return;
-  if (connection.prepare("select name from sqlite_master limit 1").get() !== undefined)
-    await copyTo(connection, join(backups, `before-schema-${newest}-${Date.now()}.sqlite`));
-  for (const [index, migration] of sqliteMigrations.entries()) {
-    if (index < current) continue;
-    try {
-      connection.exec("begin immediate");
-      for (const statement of migration.statements) connection.exec(statement);
-      connection.exec(`pragma user_version = ${index + 1}`);
-      connection.exec("commit");
-    } catch (thrown) {
-      if (connection.isTransaction) connection.exec("rollback");
-      if (resultCode(thrown) === null) throw thrown;
-      throw new MigrationFailedError(
-        `Migration ${index + 1} (${migration.name}) failed; the database is as it was before it.`,
-        { cause: toDatabaseError(thrown) },
-      );
-    }
-  }
-}
-
-async function copyTo(connection: DatabaseSync, target: string): Promise<void> {
-  await mkdir(dirname(target), { recursive: true, mode: 0o700 });
-  const unfinished = `${target}.unfinished`;
-  try {
-    await backup(connection, unfinished);
-  } catch (thrown) {
-    throw toDatabaseError(thrown);
-  }
-  await rename(unfinished, target);
+  return there.where(
+    sql<boolean>`${collection} in (select value from json_each(${readable}))`,
+  ) as never;
 }

@@ -6,8 +6,9 @@ import type { Generated, Selectable } from "kysely";
 
 export type GrantLevel = "read" | "write" | "owner";
 
-export type CollectionRow = {
+type CollectionTable = {
   id: string;
+  /** Unique; the id of one that lies in the trash, so that its name is free. */
   name: string;
   kind: string;
   space_id: string;
@@ -18,7 +19,11 @@ export type CollectionRow = {
   generation: number;
   created_at: number;
   updated_at: number;
+  /** The trash entry that took it out of sight with all that is in it; null for one that is there. */
+  trash_id: Generated<string | null>;
 };
+
+export type CollectionRow = Selectable<CollectionTable>;
 
 export type DocumentRow = {
   id: string;
@@ -91,6 +96,8 @@ export type JobRow = {
   created_at: number;
   started_at: number | null;
   finished_at: number | null;
+  /** The request that started or last resumed it; null for one that Candor started by itself. */
+  request_id: string | null;
 };
 
 export type JobItemRow = {
@@ -103,9 +110,30 @@ export type JobItemRow = {
   at: number;
 };
 
+/** What was deleted and can still be restored. A collection stays where it is, out of sight; a document's rows move. */
+export type TrashEntryRow = {
+  id: string;
+  kind: "document" | "collection";
+  /** The collection it lay in, or itself. */
+  collection_id: string;
+  /** The deleted document or collection. */
+  thing_id: string;
+  /** The document's key, or the collection's name. */
+  name: string;
+  deleted_by: string;
+  deleted_at: number;
+  expires_at: number;
+  documents: number;
+  chunks: number;
+  vectors: number;
+  bytes: number;
+  /** 1: being removed for good, in steps; never shown again. */
+  purging: number;
+};
+
 /** Tables whose rows belong to somebody. */
 export type OwnedTables = {
-  collections: CollectionRow;
+  collections: CollectionTable;
   documents: DocumentRow;
   document_texts: { document_id: string; collection_id: string; text: string };
   chunks: ChunkTable;
@@ -119,6 +147,8 @@ export type OpenTables = {
     collection_id: string;
     level: GrantLevel;
     created_at: number;
+    /** 1: part of a limited key's subset, worth at most what the key's owner has at the moment. */
+    delegated: Generated<number>;
   };
   spaces: {
     id: string;
@@ -139,6 +169,10 @@ export type OpenTables = {
     created_at: number;
   };
   vectors: { chunk_key: string; space_id: string; vector: Uint8Array };
+  trash_entries: TrashEntryRow;
+  trashed_documents: DocumentRow & { trash_id: string };
+  trashed_texts: { document_id: string; collection_id: string; text: string };
+  trashed_chunks: ChunkRow;
   job_items: JobItemRow;
   ledger_entries: {
     id: string;
@@ -189,7 +223,53 @@ export type OpenTables = {
     expires_at: number | null;
     last_used_at: number | null;
     revoked_at: number | null;
+    /** 1: the key reaches only the collections it was given, not all of its owner's. */
+    limited: Generated<number>;
   };
+  users: {
+    id: string;
+    name: string;
+    role: string;
+    /** Argon2id in PHC form; null for a user who has no password yet. */
+    password_hash: string | null;
+    disabled: number;
+    created_at: number;
+    updated_at: number;
+    last_login_at: number | null;
+  };
+  /** Failed logins in a row by the name that was tried, whether or not there is such a user. */
+  /** `first_at`: of the first attempt; once as many were made as are let through, of the last one of these. */
+  login_failures: { name: string; count: number; first_at: number };
+  /** One sign-in with a password: a family of refresh tokens, ended together. */
+  logins: {
+    id: string;
+    user_id: string;
+    created_at: number;
+    expires_at: number;
+    revoked_at: number | null;
+  };
+  refresh_tokens: { hash: string; login_id: string; created_at: number; spent_at: number | null };
+  /** Secrets that Candor keeps for itself, sealed with AES-256-GCM. */
+  secrets: { name: string; sealed: Uint8Array; created_at: number };
+  audit_entries: {
+    /** From 1 without a gap: its order is the chain's. */
+    number: number;
+    id: string;
+    time: number;
+    principal: string | null;
+    role: string | null;
+    operation: string;
+    target_type: string | null;
+    target_id: string | null;
+    outcome: "done" | "refused" | "failed";
+    code: string | null;
+    request_id: string;
+    address: string | null;
+    /** sha256 over the entry before and every other column of this one. */
+    hash: string;
+  };
+  /** The engine's own: the highest number it gave away, per table that counts. */
+  sqlite_sequence: { name: string; seq: number };
   sessions: {
     hash: string;
     principal_id: string;

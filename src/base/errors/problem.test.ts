@@ -33,6 +33,28 @@ describe("toCandorError", () => {
   });
 });
 
+describe("what the system refuses to the whole process", () => {
+  const refusal = (code: string) =>
+    Object.assign(new Error(`${code}: open '/home/secret'`), { code, syscall: "open" });
+
+  it.each([
+    ["EMFILE", "overloaded"],
+    ["ENFILE", "overloaded"],
+    ["ENOSPC", "disk_full"],
+    ["EDQUOT", "disk_full"],
+  ])("%s is %s, to be tried again, and names no path", (code, expected) => {
+    const error = toCandorError(refusal(code));
+    expect(error).toMatchObject({ code: expected, retryable: true });
+    expect(error.retryAfterMs).toBeGreaterThan(0);
+    expect(error.message).not.toContain("/home");
+  });
+
+  it("is nothing else: a file that is missing is a defect of whoever did not foresee it", () => {
+    expect(toCandorError(refusal("ENOENT")).code).toBe("defect");
+    expect(toCandorError(Object.assign(new Error("x"), { code: "EMFILE" })).code).toBe("defect");
+  });
+});
+
 describe("toProblem", () => {
   it("is a problem of RFC 9457 with our extensions", () => {
     const error = new DiskFullError("full", { retryAfterMs: 5000, details: { path: "/x" } });

@@ -1,4 +1,5 @@
 import { CandorError, type FieldFault, type NextStep, type Severity } from "./candor-error.ts";
+import { fromSystemError } from "./from-system-error.ts";
 import { DefectError } from "./request-errors.ts";
 
 /** An error as every door shows it: RFC 9457 with our extensions (docs/errors.md). */
@@ -21,7 +22,7 @@ export type Problem = {
 /** Any thrown value as a catalogue error: our own as it is, everything else as a defect with the value described. */
 export function toCandorError(thrown: unknown): CandorError {
   if (thrown instanceof CandorError) return thrown;
-  return new DefectError(describeThrown(thrown), { cause: thrown });
+  return fromSystemError(thrown) ?? new DefectError(describeThrown(thrown), { cause: thrown });
 }
 
 /** Never throws: whatever can be thrown can be told. */

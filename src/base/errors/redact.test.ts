@@ -19,9 +19,22 @@ const secrets = fc.oneof(
     secret: key,
     text: `AKIA${key}`,
   })),
+  letters("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", 16, 16).map((key) => ({
+    secret: key,
+    text: `ASIA${key}`,
+  })),
+  letters("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", 20, 58).map((key) => ({
+    secret: key,
+    text: `AGE-SECRET-KEY-1${key}`,
+  })),
   letters(base64url, 20, 200).map((key) => ({ secret: key, text: `eyJ${key}.${key}.${key}` })),
   letters(base64url, 12, 60).map((key) => ({ secret: key, text: `Authorization: Bearer ${key}` })),
   letters(base64url, 8, 60).map((key) => ({ secret: key, text: `postgres://user:${key}@host/db` })),
+  letters(base64url, 8, 60).map((key) => ({
+    secret: key,
+    text: encodeURIComponent(`postgres://user:ü${key}@host/db`),
+  })),
+  letters(base64url, 8, 60).map((key) => ({ secret: key, text: `password%3D${key}` })),
   fc
     .tuple(
       fc.constantFrom(
@@ -42,7 +55,11 @@ const secrets = fc.oneof(
     text: `-----BEGIN RSA PRIVATE KEY-----\n${key}\n-----END RSA PRIVATE KEY-----`,
   })),
 );
-const around = fc.string({ maxLength: 60 });
+/** Text of its own around a secret: without the characters by which the quick look could find it by luck. */
+const around = fc.oneof(
+  fc.string({ maxLength: 60 }),
+  fc.constantFrom("", "a", "a word and", "/path/of"),
+);
 
 describe("redactText", () => {
   it("removes every shape of secret wherever it stands", () => {
@@ -75,6 +92,9 @@ describe("redactText", () => {
       "-----BEGIN PRIVATE KEY-----",
       "Bearer ",
       "a://",
+      "aa%3a%2f%2f",
+      "%3a",
+      "%20",
       "a-",
       "sk-",
     ];

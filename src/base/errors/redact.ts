@@ -17,7 +17,8 @@ const secretShapes: readonly (readonly [RegExp, string])[] = [
   [/\bhf_[A-Za-z0-9]{20,}/g, redacted], // model hub tokens
   [/\b(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}/g, redacted], // keys of hosted model providers
   [/\bgh[pousr]_[A-Za-z0-9]{20,}/g, redacted], // code hosts
-  [/\bAKIA[0-9A-Z]{16}\b/g, redacted], // object stores
+  [/\b(?:AKIA|ASIA)[0-9A-Z]{16}\b/g, redacted], // object stores
+  [/\bAGE-SECRET-KEY-1[0-9A-Z]{20,}/gi, redacted], // identities that open secrets files
   [/\beyJ[A-Za-z0-9_-]{8,1000}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*/g, redacted], // JSON web tokens; bounded, for hostile text
   [
     /-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[\s\S]{0,8000}?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|$)/g,
@@ -26,10 +27,18 @@ const secretShapes: readonly (readonly [RegExp, string])[] = [
   [/\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}/gi, `$1 ${redacted}`],
   [/([a-z][a-z0-9+.-]{1,20}:(?:\/|~1){1,2}[^\s:/@]{0,200}):[^\s@/]{1,200}@/gi, `$1:${redacted}@`], // password in an address
   [
-    /\b([\w-]{0,40}?(?:password|passwd|passphrase|secret|token|api[_-]?key|secret[_-]?key|access[_-]?key))(["']?\s{0,3}[=:]\s{0,3}["']?)[^\s"'&,;]{6,}/gi,
+    /([a-z][a-z0-9+.-]{1,20}%3a(?:%2f){1,2}[^\s%]{0,200}%3a)(?:[^\s%]|%(?!40)[0-9a-f]{2}){1,200}%40/gi,
+    `$1${redacted}%40`,
+  ], // the same, percent-encoded
+  [
+    /\b([\w-]{0,40}?(?:password|passwd|passphrase|secret|token|api[_-]?key|secret[_-]?key|access[_-]?key))(["']?\s{0,3}(?:[=:]|%3[ad])\s{0,3}["']?)[^\s"'&,;]{6,}/gi,
     `$1$2${redacted}`,
   ],
 ];
+
+/** Each shape has one of these in it: most texts have none and are passed after one look. A test holds it against the shapes. */
+const hint =
+  /[=:]|%3[ad]|candor_|hf_|[spr]k-|gh[pousr]_|AKIA|ASIA|AGE-SECRET|eyJ|PRIVATE KEY|bearer|basic/i;
 
 const knownSecrets = new Set<string>();
 
@@ -42,6 +51,7 @@ export function protectSecret(secret: string): void {
 export function redactText(text: string): string {
   let clean = text;
   for (const secret of knownSecrets) clean = clean.replaceAll(secret, redacted);
+  if (!hint.test(clean)) return clean;
   for (const [shape, replacement] of secretShapes) clean = clean.replace(shape, replacement);
   return clean;
 }

@@ -136,6 +136,34 @@ export const CredentialInvalidError = line(
   "The key or session is not valid",
   "It is unknown, expired or revoked. Create a new key, or sign in again.",
 );
+export const LoginFailedError = line(
+  "LoginFailedError",
+  "login_failed",
+  [401, "medium", "authentication", "final"],
+  "Name and password do not match",
+  "Check both. A user who is disabled or has no password cannot sign in; an admin resets it with `candor users update`.",
+);
+export const LoginLockedError = line(
+  "LoginLockedError",
+  "login_locked",
+  [429, "medium", "authentication", "retry"],
+  "Too many failed logins with this name",
+  "The name is locked for `security.lockoutMinutes`, whether or not such a user exists. A new password given by an admin unlocks it.",
+);
+export const TokenExpiredError = line(
+  "TokenExpiredError",
+  "token_expired",
+  [401, "low", "authentication", "final"],
+  "The access token has expired",
+  "Get a new one with `POST /api/v1/auth/refresh` and the refresh token.",
+);
+export const RefreshTokenReusedError = line(
+  "RefreshTokenReusedError",
+  "refresh_token_reused",
+  [401, "high", "security", "final"],
+  "The refresh token was used before",
+  "Each works once. A second use means that somebody else may hold a copy, so the whole sign-in was ended: sign in again.",
+);
 export const SignInTokenInvalidError = line(
   "SignInTokenInvalidError",
   "sign_in_token_invalid",
@@ -149,6 +177,27 @@ export const PermissionDeniedError = line(
   [403, "medium", "authorization", "final"],
   "Your role or grant does not allow this",
   "The message names the role or the right that is needed.",
+);
+export const LastOwnerError = line(
+  "LastOwnerError",
+  "last_owner",
+  [409, "low", "business_logic", "final"],
+  "The last one who may do this cannot be taken away",
+  "Make somebody else superadmin, or owner of the collection, first.",
+);
+export const SecretUnreadableError = line(
+  "SecretUnreadableError",
+  "secret_unreadable",
+  [500, "high", "security", "final"],
+  "A stored secret cannot be opened",
+  "`security.secretKey` is not the one it was stored with, or the stored bytes were changed. A signing key is made anew: everybody signs in again.",
+);
+export const RateLimitedError = line(
+  "RateLimitedError",
+  "rate_limited",
+  [429, "low", "security", "retry"],
+  "Too many requests",
+  "Wait for the time named in Retry-After. `security.requestsPerMinute` limits each caller, `security.requestsPerMinutePerAddress` and `security.failuresPerMinutePerAddress` each address.",
 );
 export const OriginRefusedError = line(
   "OriginRefusedError",

@@ -29,6 +29,13 @@ export const DataDirectoryUnusableError = line(
   "The data directory cannot be written",
   "Check that it exists, is a directory, and that this user may write to it.",
 );
+export const DataDirectoryNotEmptyError = line(
+  "DataDirectoryNotEmptyError",
+  "data_directory_not_empty",
+  [409, "low", "configuration", "final"],
+  "The data directory already holds something",
+  "Restore into another directory with --to, or add --replace: what is there is put aside, not deleted.",
+);
 export const PortInUseError = line(
   "PortInUseError",
   "port_in_use",
@@ -49,6 +56,36 @@ export const ServerUnreachableError = line(
   [503, "medium", "network", "retry"],
   "The server of this data directory does not answer",
   "It may be starting or ending. Try again; `candor doctor` says more.",
+);
+
+// The way out
+export const DestinationRefusedError = line(
+  "DestinationRefusedError",
+  "destination_refused",
+  [403, "medium", "security", "final"],
+  "Candor does not connect to this address",
+  "It is no plain https or http address, leads into this machine or a private network, or its certificate is not valid. Only destinations that the configuration names may be there.",
+);
+export const DestinationUnreachableError = line(
+  "DestinationUnreachableError",
+  "destination_unreachable",
+  [502, "medium", "network", "retry"],
+  "There is no connection to the other server",
+  "Its name is not known, it refuses connections, or it closed this one. Check the address and the network, then try again.",
+);
+export const DestinationTimeoutError = line(
+  "DestinationTimeoutError",
+  "destination_timeout",
+  [504, "medium", "network", "retry"],
+  "The other server did not answer in time",
+  "It may be overloaded or cut off. Try again later.",
+);
+export const AnswerRefusedError = line(
+  "AnswerRefusedError",
+  "answer_refused",
+  [502, "medium", "external_api", "final"],
+  "The answer of the other server cannot be taken",
+  "It is larger than allowed, encoded in a way that was not asked for, redirects too often, or is not HTTP.",
 );
 
 // Database and disk
@@ -85,7 +122,21 @@ export const DatabaseCorruptError = line(
   "database_corrupt",
   [500, "critical", "database", "final"],
   "The database file is damaged",
-  "Stop Candor and restore the last good copy from `backups/` in the data directory.",
+  "Stop Candor and run `candor restore` with the last good backup; the message names it where one was found.",
+);
+export const DatabaseTouchedError = line(
+  "DatabaseTouchedError",
+  "database_touched",
+  [409, "medium", "database", "final"],
+  "Files of the database changed while Candor was stopped",
+  "Another program wrote to them. Their structure is sound, so Candor goes on; if nobody did that on purpose, restore a backup.",
+);
+export const KeywordIndexDamagedError = line(
+  "KeywordIndexDamagedError",
+  "keyword_index_damaged",
+  [503, "high", "database", "retry"],
+  "The keyword index of a collection is damaged",
+  "It is made again from the stored texts; until then nothing is found by words in that collection. A restart tries again what failed.",
 );
 export const DatabaseReadOnlyError = line(
   "DatabaseReadOnlyError",
@@ -99,7 +150,14 @@ export const SchemaTooNewError = line(
   "schema_too_new",
   [500, "critical", "database", "final"],
   "The database was written by a newer Candor",
-  "Use that version or a newer one; a database is never downgraded.",
+  "Use that version or a newer one, or restore a copy from before: a database is never downgraded.",
+);
+export const BackupInvalidError = line(
+  "BackupInvalidError",
+  "backup_invalid",
+  [422, "high", "file_system", "final"],
+  "The backup cannot be restored",
+  "It is damaged, incomplete or no backup of Candor; the message names the file. Nothing was changed: use another one.",
 );
 export const MigrationFailedError = line(
   "MigrationFailedError",

@@ -36,6 +36,13 @@ export const DocumentEmptyError = line(
   "The document has no text",
   "There is nothing to search in it.",
 );
+export const CollectionInTrashError = line(
+  "CollectionInTrashError",
+  "collection_in_trash",
+  [409, "low", "business_logic", "final"],
+  "The collection of this document lies in the trash",
+  "Restore the collection first, then the document: `candor trash` lists both.",
+);
 export const KeyTakenError = line(
   "KeyTakenError",
   "key_taken",

@@ -20,7 +20,10 @@ it("leaves the old file and no remains when it fails", async () => {
   const folder = freshFolder(onTestFinished);
   const path = join(folder, "taken");
   mkdirSync(join(path, "inside"), { recursive: true });
-  await expect(writeAtomically(path, "x")).rejects.toThrow(/EISDIR|ENOTEMPTY|EEXIST/);
+  await expect(writeAtomically(path, "x")).rejects.toMatchObject({
+    code: "data_directory_unusable",
+    message: expect.stringMatching(/taken could not be written: (?:EISDIR|ENOTEMPTY|EEXIST)/),
+  });
   expect(readdirSync(folder)).toEqual(["taken"]);
   await expect(writeAtomically(join(folder, "none", "x"), "x")).rejects.toThrow(/ENOENT/);
 });

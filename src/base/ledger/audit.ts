@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 import type { Kysely, Selectable } from "kysely";
 import { type Database, newId, type OpenTables, type Tables } from "#base/database/index.ts";
 import { redactText } from "#base/errors/index.ts";
@@ -181,6 +182,8 @@ async function verify(
       checked += 1;
     }
     if (rows.length < pageSize) break;
+    // The database answers without leaving the turn, so that a long chain would hold up all other requests.
+    await setImmediate();
   }
   if (newest > head.number) return broken(head.number + 1, "the entry is missing from the end");
   return verdict(null);

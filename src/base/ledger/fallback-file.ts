@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { appendFile, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { syncFolder } from "#base/database/index.ts";
 import type { LedgerRow } from "./entry.ts";
 
 /** Where entries wait while the database refuses them: one JSON row per line, appended and synced. */
@@ -10,10 +12,11 @@ export function fallbackPath(artifacts: string): string {
 
 /** Appends one entry durably, on a line of its own even behind one that was torn. */
 export async function appendFallback(artifacts: string, row: LedgerRow): Promise<void> {
-  await appendFile(fallbackPath(artifacts), `\n${JSON.stringify(row)}\n`, {
-    mode: 0o600,
-    flush: true,
-  });
+  const path = fallbackPath(artifacts);
+  const isNew = !existsSync(path);
+  await appendFile(path, `\n${JSON.stringify(row)}\n`, { mode: 0o600, flush: true });
+  // The name of a new file is not on the disk before its folder is.
+  if (isNew) await syncFolder(artifacts);
 }
 
 /** The entries that wait; torn lines are left out and counted as `torn`. */

@@ -257,8 +257,8 @@ function ledgerQueries(database: Database): Queries {
     groups: (filter) => listGroups(database, filter),
     resolve: async (id, by, notes, scope) => {
       const entry = await get(id);
-      await database.write(({ tables }) =>
-        tables
+      return database.write(async ({ tables, answer }) => {
+        await tables
           .updateTable("ledger_entries")
           .set({
             resolved: 1,
@@ -271,9 +271,14 @@ function ledgerQueries(database: Database): Queries {
             "=",
             scope === "entry" ? entry.id : entry.fingerprint,
           )
-          .execute(),
-      );
-      return get(id);
+          .execute();
+        const row = await tables
+          .selectFrom("ledger_entries")
+          .selectAll()
+          .where("id", "=", entry.id)
+          .executeTakeFirstOrThrow();
+        return answer(fromLedgerRow(row));
+      });
     },
   };
 }

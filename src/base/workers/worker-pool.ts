@@ -5,6 +5,7 @@ import {
   toCandorError,
   WorkerTimeoutError,
 } from "#base/errors/index.ts";
+import { inSpan, withoutContext } from "#base/telemetry/index.ts";
 import { createRequest, type RunOptions, type WorkerRequest } from "./worker-request.ts";
 import { startThread, type Thread } from "./worker-thread.ts";
 
@@ -108,7 +109,14 @@ export function createWorkerPool(
     lastFault: null,
   };
   return {
-    run: (method, payload, runOptions) => enqueue(pool, method, payload, runOptions),
+    run: (method, payload, runOptions) =>
+      inSpan(
+        {
+          name: `worker ${options.name}`,
+          attributes: { "candor.pool": options.name, "candor.method": method },
+        },
+        () => enqueue(pool, method, payload, runOptions),
+      ),
     status: () => describePool(pool),
     dispose() {
       pool.disposed ??= endAll(pool);
@@ -150,7 +158,9 @@ function pump(pool: Pool): void {
     const request = pool.queue[0];
     if (request === undefined) return;
     let slot = findFree(pool);
-    if (slot === undefined && pool.slots.size < pool.options.size) slot = openSlot(pool);
+    // A thread outlives the request that it is started for.
+    if (slot === undefined && pool.slots.size < pool.options.size)
+      slot = withoutContext(() => openSlot(pool));
     if (slot === undefined) return;
     pool.queue.shift();
     slot.request = request;
@@ -229,7 +239,9 @@ function rest(pool: Pool, slot: Slot): void {
 }
 
 function loseAndReport(pool: Pool, slot: Slot, error: CandorError): void {
-  pool.onFault(error);
+  const report = () => pool.onFault(error);
+  if (slot.request === undefined) withoutContext(report);
+  else slot.request.inCourse(report);
   lose(pool, slot, error);
 }
 

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import type { Transferable } from "node:worker_threads";
 import { CancelledError, type CandorError, DefectError } from "#base/errors/index.ts";
 import type { TaskCall } from "./task-protocol.ts";
@@ -17,6 +18,8 @@ export type WorkerRequest = {
   readonly call: TaskCall;
   readonly timeoutMs: number;
   readonly transfer: readonly Transferable[];
+  /** Runs something in the course of the caller: threads and their timers serve many. */
+  readonly inCourse: <Value>(something: () => Value) => Value;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: CandorError) => void;
 };
@@ -41,6 +44,7 @@ export function createRequest<T>(
     call,
     timeoutMs: options.timeoutMs,
     transfer: options.transfer ?? [],
+    inCourse: AsyncLocalStorage.snapshot(),
     resolve(value) {
       signal?.removeEventListener("abort", cancel);
       resolve(value as T);

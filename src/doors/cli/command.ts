@@ -65,6 +65,8 @@ export function parameter(
     choices: null,
     standard: null,
     description,
+    secret: false,
+    asked: false,
     ...form,
   };
 }

@@ -1,18 +1,19 @@
 import type { Operation } from "#operations/index.ts";
-import { addCommand } from "./index-command.ts";
+import { addCommand, indexCommand, searchCommand } from "./content-commands.ts";
 import type { CliCommand } from "./command.ts";
 import { completeCommand, completionCommand } from "./completion.ts";
 import { exitCodes } from "./exit-codes.ts";
-import { indexCommand } from "./index-command.ts";
 import { operationCommand } from "./operation-command.ts";
 import type { Parameter } from "./parameters.ts";
-import { searchCommand } from "./search-command.ts";
 import { serveCommand } from "./serve-command.ts";
 import {
+  backupCommand,
   configCheckCommand,
   configSetCommand,
   configUnsetCommand,
+  doctorCommand,
   migrateCommand,
+  restoreCommand,
 } from "./system-commands.ts";
 
 /** Commands about the process itself; they have no row in the operation table. */
@@ -20,6 +21,8 @@ const processCommands: readonly CliCommand[] = [
   serveCommand,
   configCheckCommand,
   migrateCommand,
+  backupCommand,
+  restoreCommand,
   completionCommand,
   completeCommand,
 ];
@@ -29,14 +32,15 @@ const ownForms: Readonly<Record<string, (operation: Operation) => readonly CliCo
   "search.query": (operation) => [searchCommand(operation)],
   "collections.sync": (operation) => [indexCommand(operation)],
   "documents.add": (operation) => [addCommand(operation)],
+  "system.health": (operation) => [doctorCommand(operation)],
   "settings.set": (operation) => [configSetCommand(operation), configUnsetCommand(operation)],
 };
 
 /** The commands that do not come from the definition of an operation, by kind: what the table test expects, and nothing else. */
 export const commandsByHand = {
-  process: ["serve", "config check", "migrate", "completion", "__complete"],
+  process: ["serve", "config check", "migrate", "backup", "restore", "completion", "__complete"],
   composed: ["index", "search"],
-  operation: ["add", "config set", "config unset"],
+  operation: ["add", "doctor", "config set", "config unset"],
 } as const;
 
 /** Every command, from the operation table and by hand. */

@@ -5,6 +5,7 @@ import {
   processEnvironment,
   type ConfigurationSources,
 } from "#base/config/index.ts";
+import { finishRestore } from "#base/files/index.ts";
 import { operations } from "#operations/index.ts";
 import type { Context } from "./command.ts";
 import { buildCommands } from "./commands.ts";
@@ -50,13 +51,16 @@ async function runCli(
 }
 
 function openSession(context: Context, version: string): Session {
-  const configuration = loadConfiguration({ ...context.sources, role: "command" });
+  const load = () => loadConfiguration({ ...context.sources, role: "command" });
+  const configuration = load();
   const { home } = configuration.config.storage;
   return createSession({
     runFolder: join(home, "run"),
     openEngine: async () => {
       const { serveApp } = await import("#app");
-      return serveApp(configuration, { host: "127.0.0.1", port: 0 });
+      // A restore that was interrupted brings settings and a key of its own.
+      const isRestored = await finishRestore(home);
+      return serveApp(isRestored ? load() : configuration, { host: "127.0.0.1", port: 0 });
     },
     say: (text) => sayNotice(context, text),
     onVersion: (running) => {

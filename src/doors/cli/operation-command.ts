@@ -1,6 +1,7 @@
 import { coerceStrings } from "#operations/index.ts";
 import type { Operation } from "#operations/index.ts";
 import type { Job } from "#base/jobs/index.ts";
+import { askSecrets } from "./ask-secrets.ts";
 import { one, parameter, type CliCommand, type Context, type Typed } from "./command.ts";
 import { exitOfAnswer, exitOfJob, type Exit } from "./exit-codes.ts";
 import { followJob } from "./follow-job.ts";
@@ -34,7 +35,8 @@ async function runOperationCommand(
   operation: Operation,
   typed: Typed,
 ): Promise<Exit> {
-  const fields = toFields(operation, typed);
+  const secrets = await askSecrets(context, operation, typed);
+  const fields = { ...toFields(operation, typed), ...secrets };
   switch (operation.http?.answer ?? "object") {
     case "stream":
       return printEvents(context, operation, fields);
@@ -52,8 +54,13 @@ async function runOperationCommand(
 
 /** The input of an operation out of what was typed: texts in the types that its schema names. */
 export function toFields(operation: Operation, typed: Typed): Fields {
-  const { wait: _wait, ...rest } = typed;
-  return coerceStrings(inputSchema(operation), operation.http?.answer === "job" ? rest : typed);
+  const secrets = new Set(
+    toParameters(operation).flatMap(({ field, secret }) => (secret ? [field] : [])),
+  );
+  const fields = Object.entries(typed).filter(
+    ([field]) => !secrets.has(field) && !(field === "wait" && operation.http?.answer === "job"),
+  );
+  return coerceStrings(inputSchema(operation), Object.fromEntries(fields));
 }
 
 /** Follows the job of an answer, unless `--no-wait` was typed, and prints how it ended. */

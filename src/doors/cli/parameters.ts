@@ -19,6 +19,10 @@ export type Parameter = {
   /** What holds when it is left out, as people read it. */
   readonly standard: string | null;
   readonly description: string;
+  /** Asked for, hidden, instead of being typed as an argument; its option is a switch. */
+  readonly secret: boolean;
+  /** A secret without which the operation cannot be called: asked for in any case. */
+  readonly asked: boolean;
 };
 
 /** The words of a command and its arguments: `docs read <document>` gives the words `docs` and `read`. */
@@ -71,6 +75,7 @@ export function toParameters(operation: Operation): Parameter[] {
       place: "argument",
       required,
       repeated,
+      asked: false,
     };
   });
   const taken = new Set(named.map(({ field }) => field));
@@ -78,11 +83,13 @@ export function toParameters(operation: Operation): Parameter[] {
     .filter(([field]) => !taken.has(field))
     .map(([field, property]): Parameter => {
       const about = describe(schema, field, property);
+      const needed = schema.required?.includes(field) ?? false;
       return {
         ...about,
         name: toOptionName(field, about.repeated),
         place: "option",
-        required: schema.required?.includes(field) ?? false,
+        required: needed && !about.secret,
+        asked: needed && about.secret,
       };
     });
   return [...named, ...options];
@@ -98,19 +105,25 @@ function describe(
   root: Schema,
   field: string,
   property: unknown,
-): Pick<Parameter, "field" | "kind" | "repeated" | "choices" | "standard" | "description"> {
+): Omit<Parameter, "name" | "place" | "required" | "asked"> {
   const readings = alternatives(root, property);
   const list = readings.find(({ type }) => type === "array");
   const meant = list === undefined ? readings : alternatives(root, list.items);
   const choices = meant.flatMap((reading) => reading.enum ?? []).map(String);
   const standard = readings.find((reading) => reading.default !== undefined)?.default;
+  const description =
+    readings.find((reading) => reading.description !== undefined)?.description ?? "";
+  const secret = readings.some(({ writeOnly }) => writeOnly === true);
   return {
     field,
-    kind: kindOf(meant),
+    kind: secret ? "switch" : kindOf(meant),
     repeated: list !== undefined,
     choices: choices.length > 0 ? choices : null,
     standard: standard === undefined ? null : showStandard(standard),
-    description: readings.find(({ description }) => description !== undefined)?.description ?? "",
+    description: secret
+      ? `${description}${description === "" ? "A" : "; a"}sked for, or a line of standard input`
+      : description,
+    secret,
   };
 }
 

@@ -11,7 +11,10 @@ export type Parsed =
 
 /** Groups of the help's front page, by the first word of a command. */
 const groups: readonly (readonly [string, readonly string[]])[] = [
-  ["Run:", ["serve", "doctor", "config", "migrate", "info", "metrics", "completion"]],
+  [
+    "Run:",
+    ["serve", "doctor", "config", "migrate", "backup", "restore", "info", "metrics", "completion"],
+  ],
   [
     "Documents and search:",
     ["index", "add", "search", "explain", "docs", "collections", "sync", "spaces", "embed"],
@@ -194,6 +197,7 @@ function toOptions(parameter: Parameter): Option[] {
   if (kind === "switch") {
     const on = new Option(`--${name}`, about);
     const off = new Option(`--no-${name}`, about);
+    if (parameter.secret) return parameter.asked ? [] : [on];
     return standard === "true" ? [off] : standard === "false" ? [on] : [on, off];
   }
   const option = new Option(`--${name} <${placeholder(parameter)}>`, about);

@@ -33,6 +33,19 @@ test("a list is a table of its own columns, and says how to go on", () => {
   expect(render("jobs.items", { items: [], nextCursor: null, total: 0 })).toBe("nothing");
 });
 
+test("several things of the same fields inside an answer are a table", () => {
+  const one = { kind: "logs", bytes: 1500, files: 2, reason: null };
+  const other = { kind: "backups", bytes: null, files: null, reason: "gone" };
+  expect(render("storage.usage", { kinds: [one, other] })).toBe(
+    [
+      "kinds",
+      "  kind     bytes   files  reason",
+      "  logs     1.5 kB  2      -",
+      "  backups  -       -      gone",
+    ].join("\n"),
+  );
+});
+
 test("an object is its names and values; what the door adds is left out, unknown is a dash", () => {
   const answer = {
     revokedAt: null,

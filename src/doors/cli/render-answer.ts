@@ -33,6 +33,16 @@ const columns: Readonly<Record<string, readonly string[]>> = {
   "ledger.list": ["id", "time", "severity", "code", "resolved", "item", "message"],
   "ledger.groups": ["fingerprint", "count", "severity", "code", "lastSeen", "resolved", "message"],
   "spaces.list": ["name", "id", "runtime", "dims", "pooling", "vectors", "collections", "default"],
+  "trash.list": [
+    "id",
+    "kind",
+    "name",
+    "collection.name",
+    "counts.chunks",
+    "counts.bytes",
+    "deletedAt",
+    "until",
+  ],
   "operations.list": ["name", "permission.role", "cli", "summary"],
 };
 
@@ -96,6 +106,12 @@ function renderObject(value: object, output: Output, indent = ""): string {
 
 function renderNested(value: unknown, output: Output, indent: string): string {
   if (!Array.isArray(value)) return renderObject(value as object, output, indent);
+  if (value.length > 1 && value.some(isNested) && value.every(isFlat)) {
+    const paths = Object.keys(value[0] as object);
+    const rows = value.map((item) => paths.map((path) => showCell(path, at(item, path))));
+    const lines = table(paths.map(toTitle), rows, output).split("\n");
+    return lines.map((line) => indent + line).join("\n");
+  }
   const blocks = value.map((item) =>
     isNested(item) ? renderNested(item, output, indent) : `${indent}${showCell("", item)}`,
   );
@@ -112,6 +128,15 @@ function isNested(value: unknown): boolean {
   const inner = Object.values(value);
   const isPlain = inner.every((each) => typeof each !== "object" && String(each).length <= 40);
   return !isPlain || inner.length > fieldsOnOneLine;
+}
+
+/** An object without anything inside its fields: a row of a table. */
+function isFlat(value: unknown): boolean {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    Object.values(value).every((inner) => inner === null || typeof inner !== "object")
+  );
 }
 
 function plainFields(item: unknown): string[] {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { findPackage, loadConfiguration } from "#base/config/index.ts";
+import { findPackage, loadCertificate, loadConfiguration } from "#base/config/index.ts";
 import { DataDirectoryInUseError } from "#base/errors/index.ts";
+import { finishRestore } from "#base/files/index.ts";
 import { readServerFile } from "#base/network/index.ts";
 import { join } from "node:path";
 import { one, parameter, type CliCommand, type Context, type Typed } from "./command.ts";
@@ -34,13 +35,23 @@ async function runServe(context: Context, typed: Typed): Promise<Exit> {
   const flags = { "server.port": one(typed, "port"), "server.host": one(typed, "host") };
   // A terminal belongs to the address that is printed there: log lines go to the file unless set otherwise.
   const role = err.isTerminal ? "command" : "server";
-  const configuration = loadConfiguration({ ...context.sources, role, flags });
+  const load = () => loadConfiguration({ ...context.sources, role, serves: true, flags });
+  const found = load();
+  // A restore that was interrupted brings settings and a key of its own.
+  const isRestored = await named(found.config.storage.home, () =>
+    finishRestore(found.config.storage.home),
+  );
+  const configuration = isRestored ? load() : found;
   for (const { severity, message } of configuration.faults)
     err.line(renderFault(severity, message, err));
   const { server, storage } = configuration.config;
   const { serveApp } = await import("#app");
   const served = await named(storage.home, () =>
-    serveApp(configuration, { host: server.host, port: server.port }),
+    serveApp(configuration, {
+      host: server.host,
+      port: server.port,
+      certificate: loadCertificate(server),
+    }),
   );
   const { version } = findPackage();
   if (context.json) {

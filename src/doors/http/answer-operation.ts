@@ -21,7 +21,9 @@ export async function answerOperation(
   try {
     const caller = callerOf(door, request, reply, deadline.signal);
     const answer = await Promise.race([
-      runOperation(door.app, operation, fields, caller),
+      door.load.inTurn(operation.name, deadline.signal, () =>
+        runOperation(door.app, operation, fields, caller),
+      ),
       deadline.passed,
     ]);
     if (answer === "late")
@@ -53,8 +55,13 @@ export function callerOf(
     requestId: request.id,
     method: request.method,
     endpoint: routeOf(request),
+    address: request.ip,
     openSession: (secret, expiresAt) =>
       setSessionCookie(door, request, reply, { secret, expiresAt }),
+    endSession: () => {
+      if (request.principal?.session?.kind === "cookie")
+        setSessionCookie(door, request, reply, { secret: "", expiresAt: 0 });
+    },
     ...(typeof key === "string" && changes ? { idempotencyKey: key } : {}),
   };
 }

@@ -44,6 +44,7 @@ export async function toRecordedProblem(
   thrown: unknown,
 ): Promise<Problem> {
   const error = toDoorError(thrown, request);
+  door.app.metrics.error(error.code, error);
   const problem = problemOf(error, request.id);
   if (problem.status < 500 || problem.instance !== null) return problem;
   const ledgerId = await door.app.ledger.record(error, {
@@ -101,11 +102,22 @@ function messageOf(thrown: unknown): string {
 }
 
 /** What Node found wrong before there was a request: answered as a problem on the bare connection, which then ends. */
-export function answerBrokenConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (error.code === "ECONNRESET" || !socket.writable) {
+export function answerBrokenConnection(
+  door: Door,
+  error: NodeJS.ErrnoException,
+  socket: Duplex,
+): void {
+  const { code = "" } = error;
+  const isHandshake = !/^(?:HPE|ERR_HTTP)_/.test(code) && code !== "ECONNRESET";
+  if (isHandshake) door.app.metrics.refused(code.endsWith("TIMEOUT") ? "too_slow" : "malformed");
+  // Where TLS has not begun, an answer would wait for it for ever.
+  if (isHandshake || code === "ECONNRESET" || !socket.writable) {
     socket.destroy();
     return;
   }
+  const isSlow = error.code === "ERR_HTTP_REQUEST_TIMEOUT";
+  const isLarge = error.code === "HPE_HEADER_OVERFLOW";
+  door.app.metrics.refused(isSlow ? "too_slow" : isLarge ? "too_large" : "malformed");
   const problem = toProblem(toConnectionError(error.code));
   const body = JSON.stringify(problem);
   const head = Object.entries(securityHeaders).map(([name, value]) => `${name}: ${value}`);

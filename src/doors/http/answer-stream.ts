@@ -1,10 +1,12 @@
 import { once } from "node:events";
 import { PassThrough } from "node:stream";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { CredentialInvalidError } from "#base/errors/index.ts";
 import { type Operation, streamOperation } from "#operations/index.ts";
 import { callerOf, clientGone } from "./answer-operation.ts";
 import { toRecordedProblem } from "./answer-problem.ts";
 import type { Door } from "./door.ts";
+import { identify } from "./identify.ts";
 import { readInput } from "./read-input.ts";
 
 /**
@@ -19,12 +21,15 @@ export async function answerStream(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const { fields } = await readInput(door, operation, request);
-  const signal = AbortSignal.any([clientGone(reply), door.closing]);
+  const gone = AbortSignal.any([clientGone(reply), door.closing]);
+  const revoked = watchRights(door, request, operation, gone);
+  const signal = AbortSignal.any([gone, revoked]);
   const caller = callerOf(door, request, reply, signal);
   const events = streamOperation(door.app, operation, fields, caller);
   const first = await events.next();
   const frames = new PassThrough();
-  void pump(door, request, { first, events, frames, signal });
+  reply.raw.once("close", door.app.metrics.opened("stream"));
+  void pump(door, request, { first, events, frames, signal, revoked });
   return reply
     .code(200)
     .headers({
@@ -36,6 +41,9 @@ export async function answerStream(
     .send(frames);
 }
 
+/** The last event when the server ends before the stream does: the same address goes on once it is back. */
+const closingFrame = `event: stream.end\ndata: ${JSON.stringify({ reason: "server_ending", retryAfterMs: 1000 })}\n\n`;
+
 type Events = ReturnType<typeof streamOperation>;
 type Event = Events extends AsyncGenerator<infer One> ? One : never;
 
@@ -44,34 +52,83 @@ type Pump = {
   readonly events: Events;
   readonly frames: PassThrough;
   readonly signal: AbortSignal;
+  /** Aborted with the error that says why the caller may listen no longer. */
+  readonly revoked: AbortSignal;
 };
+
+/**
+ * Aborted, with the reason, once the caller's rights are changed or ended: whoever may still listen connects again and is
+ * checked anew. What ends by itself, as tokens and keys do at their time, is found with each heartbeat.
+ */
+function watchRights(
+  door: Door,
+  request: FastifyRequest,
+  operation: Operation,
+  gone: AbortSignal,
+): AbortSignal {
+  const controller = new AbortController();
+  const { principal } = request;
+  const changed = () =>
+    controller.abort(
+      new CredentialInvalidError("What you may do has changed: connect again to go on listening."),
+    );
+  const forget = door.app.access.onChange((affected) => {
+    const { id = "", owner = "", session = null } = principal ?? {};
+    if (affected.some((one) => [id, owner, session?.id].includes(one))) changed();
+  });
+  const demand = { permission: operation.permission, reads: operation.effect === "read" };
+  const recheck = setInterval(() => {
+    identify(door, request, demand).catch((thrown: unknown) => controller.abort(thrown));
+  }, door.limits.heartbeatMs);
+  const stop = () => {
+    forget();
+    clearInterval(recheck);
+  };
+  gone.addEventListener("abort", stop);
+  if (gone.aborted) stop();
+  controller.signal.addEventListener("abort", stop);
+  return controller.signal;
+}
 
 /** Writes events as fast as the client takes them. Never rejects: the stream is where a failure shows. */
 async function pump(door: Door, request: FastifyRequest, given: Pump): Promise<void> {
-  const { first, events, frames, signal } = given;
+  const { first, events, frames, signal, revoked } = given;
   const heartbeat = setInterval(() => {
     if (frames.writable && !frames.writableNeedDrain) frames.write(": heartbeat\n\n");
   }, door.limits.heartbeatMs);
   const stop = () => {
     clearInterval(heartbeat);
+    if (door.closing.aborted && frames.writable) frames.write(closingFrame);
     frames.end();
   };
-  signal.addEventListener("abort", stop);
+  const stopUnlessRevoked = () => {
+    if (!revoked.aborted) stop();
+  };
+  signal.addEventListener("abort", stopUnlessRevoked);
   try {
     if (first.done !== true) await write(frames, toFrame(first.value), signal);
     for await (const event of events) {
-      if (!frames.writable) break;
+      if (!frames.writable || signal.aborted) break;
       await write(frames, toFrame(event), signal);
     }
   } catch (thrown) {
-    if (frames.writable) {
-      const problem = await toRecordedProblem(door, request, thrown);
-      frames.write(`event: error\ndata: ${JSON.stringify(problem)}\n\n`);
-    }
+    if (!revoked.aborted) await writeError(door, request, frames, thrown);
   } finally {
-    signal.removeEventListener("abort", stop);
+    signal.removeEventListener("abort", stopUnlessRevoked);
+    if (revoked.aborted) await writeError(door, request, frames, revoked.reason);
     stop();
   }
+}
+
+async function writeError(
+  door: Door,
+  request: FastifyRequest,
+  frames: PassThrough,
+  thrown: unknown,
+): Promise<void> {
+  if (!frames.writable) return;
+  const problem = await toRecordedProblem(door, request, thrown);
+  if (frames.writable) frames.write(`event: error\ndata: ${JSON.stringify(problem)}\n\n`);
 }
 
 /** Waits while the client is slower than the events. */

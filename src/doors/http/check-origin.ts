@@ -20,10 +20,12 @@ export function checkOrigin(door: Door, request: FastifyRequest, reply: FastifyR
   const { origin } = request.headers;
   if (origin === undefined) return;
   if (isOwnOrigin(door, host, origin)) return;
-  if (!isAllowedOrigin(door, origin))
+  if (!isAllowedOrigin(door, origin)) {
+    door.app.metrics.refused("origin");
     throw new OriginRefusedError(
       `Pages of ${origin} may not call this server: it is neither its own origin nor listed in cors.origins.`,
     );
+  }
   reply.headers({
     "access-control-allow-origin": origin,
     "access-control-allow-credentials": "true",
@@ -73,9 +75,9 @@ export function checkSamePage(door: Door, request: FastifyRequest): void {
     );
 }
 
-/** Whether the page that asks came over TLS; then so does its cookie. */
-export function cameOverTls(request: FastifyRequest): boolean {
-  return request.headers.origin?.startsWith("https://") ?? false;
+/** Whether the page that asks came over TLS, ours or that of a proxy; then so does its cookie. */
+export function cameOverTls(door: Door, request: FastifyRequest): boolean {
+  return door.certificate !== null || (request.headers.origin?.startsWith("https://") ?? false);
 }
 
 function checkHost(door: Door, header: string | undefined): string {
@@ -87,10 +89,12 @@ function checkHost(door: Door, header: string | undefined): string {
   const ownPort = port === undefined || Number(port) === door.address.port;
   const trusted = server.trustedHosts.map(bracketed);
   const own = ["localhost", "127.0.0.1", "[::1]", ...trusted, ...boundName(door.address.host)];
-  if (name === undefined || !own.includes(name) || !ownPort)
+  if (name === undefined || !own.includes(name) || !ownPort) {
+    door.app.metrics.refused("host");
     throw new OriginRefusedError(
       `Host ${header === undefined ? "is missing" : `"${header}" is not a name of this server`}. Names that belong to it are added to server.trustedHosts.`,
     );
+  }
   return host;
 }
 
@@ -104,8 +108,9 @@ function bracketed(host: string): string {
   return name.includes(":") ? `[${name}]` : name;
 }
 
-/** The origin under which this very request came; https where something before us ends TLS for a trusted host. */
+/** The origin under which this very request came; https where we, or something before us for a trusted host, end TLS. */
 function isOwnOrigin(door: Door, host: string, origin: string): boolean {
+  if (door.certificate !== null) return origin === `https://${host}`;
   if (origin === `http://${host}`) return true;
   const name = host.replace(/:\d+$/, "");
   const trusted = door.app.configuration.config.server.trustedHosts.map(bracketed);

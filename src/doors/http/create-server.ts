@@ -7,51 +7,88 @@ import {
   type FastifyServerOptions,
 } from "fastify";
 import multipart from "@fastify/multipart";
-import { redactText, RequestTimeoutError, ServerUnreachableError } from "#base/errors/index.ts";
+import { redactText, ServerUnreachableError } from "#base/errors/index.ts";
 import { answerBrokenConnection, answerProblem, routeOf } from "./answer-problem.ts";
 import { answerPreflight, checkOrigin, isPreflight } from "./check-origin.ts";
+import {
+  createRequestObserver,
+  type ObserveRequest,
+  type RequestCourse,
+} from "#base/telemetry/index.ts";
 import type { Door } from "./door.ts";
 import { addJsonParser } from "./parse-json.ts";
 import { doorRoutes } from "./door-routes.ts";
-import { addRoutes, isUpload, operationRoutes } from "./routes.ts";
-import { securityHeaders } from "./security-headers.ts";
+import { type Connections, limitConnections } from "./limit-connections.ts";
+import { type Admission, createAdmission } from "./limit-rates.ts";
+import { addRoutes, operationRoutes } from "./routes.ts";
+import { securityHeaders, setTransportSecurity } from "./security-headers.ts";
 
 /** The server with every route, not listening yet. */
-export async function createServer(door: Door): Promise<FastifyInstance> {
+export async function createServer(
+  door: Door,
+): Promise<{ readonly server: FastifyInstance; readonly connections: Connections }> {
   const { limits } = door;
+  const { trustedProxies } = door.app.configuration.config.server;
+  const observe = createRequestObserver(door.app);
   const server = fastify({
+    ...listenerOptions(door),
     logger: false,
     bodyLimit: limits.jsonBytes,
-    // Receiving is limited per route in limitReceiving; this is the last resort.
-    requestTimeout: door.app.configuration.config.server.requestTimeoutSeconds * 1000,
-    keepAliveTimeout: limits.keepAliveMs,
-    http: {
-      headersTimeout: limits.receiveMs,
-      connectionsCheckingInterval: limits.checkEveryMs,
-      maxHeaderSize: limits.headerBytes,
-      // A missing Host is refused by us, as a problem.
-      requireHostHeader: false,
-    },
+    // Nobody's X-Forwarded-For is believed but that of proxies which are named.
+    trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
     requestIdHeader: false,
     genReqId: (request) => requestId(request.headers["x-request-id"]),
     return503OnClosing: false,
     routerOptions: { maxParamLength: limits.parameterLength, querystringParser: () => ({}) },
     schemaController: noCompilers,
-    clientErrorHandler: answerBrokenConnection,
+    clientErrorHandler: (error, socket) => answerBrokenConnection(door, error, socket),
     frameworkErrors: (error, request, reply) => {
       request.principal = null;
-      setHeaders(request, reply);
-      void answerProblem(door, request, reply, error);
+      const course = beginCourse(door, observe, request, reply);
+      setHeaders(door, request, reply);
+      course.run(() => void answerProblem(door, request, reply, error));
     },
   });
-  server.server.maxConnections = door.app.configuration.config.server.maxConnections;
   server.decorateRequest("principal", null);
+  server.decorateRequest("course", null);
+  enterCourses(server, door, observe);
   addJsonParser(server, limits);
   await server.register(multipart);
-  addHooks(server, door);
-  addRoutes(server, door, [...operationRoutes(door), ...doorRoutes(door)]);
+  const admission = await createAdmission(server, door);
+  const connections = limitConnections(server, door);
+  addHooks(server, door, admission);
+  addRoutes(server, door, admission, [...operationRoutes(door), ...doorRoutes(door)]);
+  // Node would answer 417 without a problem; an expectation that nobody knows may be ignored (RFC 9110, section 10.1.1).
+  server.server.on("checkExpectation", (request, response) => {
+    server.server.emit("request", request, response);
+  });
   await server.ready();
-  return server;
+  return { server, connections };
+}
+
+/** How connections are taken: HTTPS where there is a certificate, and then nothing else. */
+function listenerOptions(door: Door) {
+  const { limits, certificate } = door;
+  const options = {
+    // Receiving is limited per route in limitBodies; this is the last resort.
+    requestTimeout: door.app.configuration.config.server.requestTimeoutSeconds * 1000,
+    keepAliveTimeout: limits.keepAliveMs,
+    headersTimeout: limits.receiveMs,
+    connectionsCheckingInterval: limits.checkEveryMs,
+    maxHeaderSize: limits.headerBytes,
+    // A missing Host is refused by us, as a problem.
+    requireHostHeader: false,
+  };
+  const { requestTimeout, keepAliveTimeout, ...http } = options;
+  if (certificate === null) return { requestTimeout, keepAliveTimeout, http };
+  const tls = {
+    cert: certificate.chain,
+    key: certificate.key,
+    minVersion: "TLSv1.2" as const,
+    handshakeTimeout: limits.connectMs,
+  };
+  // The types know one server or the other; ours is used as what both have in common.
+  return { requestTimeout, keepAliveTimeout, https: { ...http, ...tls } as unknown as null };
 }
 
 /** zod checks input and output: without these two, Fastify would load compilers of its own at every start. */
@@ -62,24 +99,29 @@ const noCompilers = {
   },
 } as unknown as NonNullable<FastifyServerOptions["schemaController"]>;
 
-function addHooks(server: FastifyInstance, door: Door): void {
-  limitReceiving(server, door);
+function addHooks(server: FastifyInstance, door: Door, admission: Admission): void {
   server.addHook("onRequest", async (request, reply) => {
-    setHeaders(request, reply);
-    reply.raw.once("close", () => logRequest(door, request, reply));
-    if (door.closing.aborted)
+    setHeaders(door, request, reply);
+    if (door.closing.aborted) {
+      door.app.metrics.refused("ending");
       throw new ServerUnreachableError("The server is ending: try again in a moment.", {
         retryAfterMs: 1000,
       });
+    }
     checkOrigin(door, request, reply);
     if (isPreflight(request)) return answerPreflight(reply);
     return undefined;
   });
-  server.setErrorHandler((error, request, reply) => answerProblem(door, request, reply, error));
+  server.setErrorHandler((error, request, reply) => {
+    const answer = async () =>
+      answerProblem(door, request, reply, await admission.afterFailure(request, error));
+    return request.course === null ? answer() : request.course.run(answer);
+  });
 }
 
-function setHeaders(request: FastifyRequest, reply: FastifyReply): void {
+function setHeaders(door: Door, request: FastifyRequest, reply: FastifyReply): void {
   reply.headers({ ...securityHeaders, "x-request-id": request.id });
+  if (door.certificate !== null) setTransportSecurity(request, reply);
 }
 
 /** A caller's own id for this request where it is a plain token, else a fresh one. */
@@ -88,44 +130,42 @@ function requestId(given: string | string[] | undefined): string {
   return plain && redactText(given) === given ? given : randomUUID();
 }
 
-/** One line per request: the route's pattern stands for the address, whose names and query strings are nobody's business. */
-function logRequest(door: Door, request: FastifyRequest, reply: FastifyReply): void {
-  door.app.logger.info(
-    {
-      requestId: request.id,
-      method: request.method,
+/** What a request writes from here on, in the log, the ledger and its trace, belongs to it; its end is logged and counted. */
+function beginCourse(
+  door: Door,
+  observe: ObserveRequest,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): RequestCourse {
+  const traceParent = request.headers["traceparent"];
+  const course = observe({
+    requestId: request.id,
+    method: request.method,
+    traceParent: typeof traceParent === "string" ? traceParent : undefined,
+  });
+  request.course = course;
+  const closed = door.app.metrics.opened("request");
+  reply.raw.once("close", () => {
+    if (request.principal) course.identified(request.principal.id);
+    closed();
+    course.end({
+      // The pattern stands for the address, whose names and query string are nobody's business.
       route: routeOf(request),
       // Who goes away before there is an answer gets none: 499, as for a cancelled call.
       status: reply.raw.writableEnded ? reply.statusCode : 499,
-      ms: Math.round(reply.elapsedTime * 10) / 10,
-      ...(request.principal ? { principal: request.principal.id } : {}),
-    },
-    "request",
-  );
+      milliseconds: reply.elapsedTime,
+      endless: String(reply.getHeader("content-type")).startsWith("text/event-stream"),
+    });
+  });
+  return course;
 }
 
-/**
- * Cuts clients that hold a connection without saying anything, and bodies that trickle in. Node's own timer for a whole request
- * cannot tell uploads apart, so it is left at the operation's deadline.
- */
-function limitReceiving(server: FastifyInstance, door: Door): void {
-  const { limits } = door;
-  server.server.on("connection", (socket) => {
-    const silent = setTimeout(() => socket.destroy(), limits.connectMs);
-    socket.once("data", () => clearTimeout(silent));
-    socket.once("close", () => clearTimeout(silent));
+function enterCourses(server: FastifyInstance, door: Door, observe: ObserveRequest): void {
+  server.addHook("onRequest", (request, reply, done) => {
+    beginCourse(door, observe, request, reply).run(done);
   });
-  const receiving = new WeakMap<FastifyRequest, NodeJS.Timeout>();
-  const received = (request: FastifyRequest) => clearTimeout(receiving.get(request));
-  server.addHook("preParsing", async (request, reply) => {
-    if (isUpload(door, request.routeOptions.bodyLimit)) return;
-    const timer = setTimeout(() => {
-      reply.header("connection", "close");
-      const late = new RequestTimeoutError("The body did not arrive in time.");
-      void answerProblem(door, request, reply, late);
-    }, limits.receiveMs);
-    receiving.set(request, timer);
-    reply.raw.once("close", () => clearTimeout(timer));
+  server.addHook("preValidation", (request, _reply, done) => {
+    if (request.principal) request.course?.identified(request.principal.id);
+    done();
   });
-  server.addHook("preValidation", async (request) => received(request));
 }

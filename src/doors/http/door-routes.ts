@@ -9,7 +9,7 @@ import {
 } from "./answer-page.ts";
 import type { Door } from "./door.ts";
 import { cookieName } from "./identify.ts";
-import { describeApi } from "./openapi.ts";
+import { describeApi } from "./openapi/describe-api.ts";
 import { apiPrefix, type Route } from "./routes.ts";
 
 /** What the door answers besides the operations: pages for everybody, the API's description and the metrics for readers. */
@@ -64,6 +64,7 @@ function readerRoutes(door: Door): Route[] {
       method: "GET",
       path: "/metrics",
       demand,
+      watched: true,
       answer: async (_request, reply) =>
         unstored(reply)
           .type("text/plain; version=0.0.4; charset=utf-8")

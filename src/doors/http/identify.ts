@@ -22,14 +22,18 @@ export async function identify(
 ): Promise<Principal | null> {
   const { access } = door.app;
   const bearer = readBearer(request.headers.authorization);
-  if (bearer !== undefined)
-    return access.admit(await access.authenticate({ bearer }), demand.permission);
+  const admit = (principal: Principal | null) => {
+    // Known also where the role does not suffice.
+    request.principal = principal;
+    return access.admit(principal, demand.permission);
+  };
+  if (bearer !== undefined) return admit(await access.authenticate({ bearer }));
   const session = readCookie(request.headers.cookie, cookieName(door));
-  if (session === undefined) return access.admit(null, demand.permission);
+  if (session === undefined) return admit(null);
   const principal = await ofSession(door, session, demand.permission);
   if (principal && !(demand.reads && ["GET", "HEAD"].includes(request.method)))
     checkSamePage(door, request);
-  return access.admit(principal, demand.permission);
+  return admit(principal);
 }
 
 async function ofSession(
@@ -59,7 +63,7 @@ export function setSessionCookie(
     "HttpOnly",
     "SameSite=Strict",
     `Expires=${new Date(session.expiresAt).toUTCString()}`,
-    ...(cameOverTls(request) ? ["Secure"] : []),
+    ...(cameOverTls(door, request) ? ["Secure"] : []),
   ];
   reply.header("set-cookie", parts.join("; "));
 }

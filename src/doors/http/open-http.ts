@@ -1,19 +1,31 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Server as TlsServer } from "node:tls";
 import type { FastifyInstance } from "fastify";
+import type { Certificate } from "#base/config/index.ts";
 import { ConfigurationInvalidError, PortInUseError } from "#base/errors/index.ts";
 import { call, type LoopbackReply } from "#base/network/index.ts";
 import type { App, Operation } from "#operations/index.ts";
 import { createServer } from "./create-server.ts";
 import type { Door } from "./door.ts";
+import type { Connections } from "./limit-connections.ts";
+import { createLoad } from "./limit-load.ts";
 import { httpLimits, type HttpLimits } from "./limits.ts";
 
 export type HttpDoor = {
   /** `http://127.0.0.1:7340`, without a slash at its end. */
   readonly url: string;
+  /** The same for people: with a name of the server that its certificate covers, where there is one. */
+  readonly publicUrl: string;
   readonly host: string;
   /** The real port, also where 0 was asked for. */
   readonly port: number;
   readonly server: FastifyInstance;
-  /** Stops accepting, ends streams, lets running requests end within ten seconds, then cuts what is left. May be called twice. */
+  /** Shows another certificate to connections that come from now on. */
+  renew(certificate: Certificate): void;
+  /**
+   * Answers everything new with 503 and asks connections to end, stops accepting, ends streams, lets running requests end
+   * within seven seconds, then cuts what is left. May be called twice.
+   */
   close(): Promise<void>;
 };
 
@@ -21,27 +33,56 @@ export type HttpDoor = {
 export async function openHttp(
   app: App,
   operations: readonly Operation[],
-  options: { readonly host: string; readonly port: number; readonly limits?: Partial<HttpLimits> },
+  options: {
+    readonly host: string;
+    readonly port: number;
+    /** HTTPS with this certificate; else plain HTTP. */
+    readonly certificate?: Certificate | null;
+    readonly limits?: Partial<HttpLimits>;
+  },
 ): Promise<HttpDoor> {
   const closing = new AbortController();
   const limits = { ...httpLimits, ...options.limits };
-  const address = { host: options.host, port: options.port };
-  const door: Door = { app, operations, limits, address, closing: closing.signal };
-  const server = await createServer(door);
+  const { certificate = null } = options;
+  // One address: where the name has two, the second listener would be a server of its own, without our limits.
+  const host = options.host === "localhost" ? "127.0.0.1" : options.host;
+  const address = { host, port: options.port };
+  const load = createLoad(limits, app.metrics);
+  const door: Door = {
+    app,
+    operations,
+    limits,
+    load,
+    certificate,
+    address,
+    closing: closing.signal,
+  };
+  const { server, connections } = await createServer(door);
+  const close = () => closeServer(server, connections, closing, limits);
   try {
     address.port = await listen(server, address);
   } catch (thrown) {
-    await server.close();
+    await close();
     throw thrown;
   }
-  const { host, port } = address;
+  const { port } = address;
+  const scheme = certificate === null ? "http" : "https";
+  const names = [host, ...app.configuration.config.server.trustedHosts].map(reachable);
+  const covered = names.find((name) => certificate?.covers(name)) ?? reachable(host);
   let closed: Promise<void> | undefined;
   return {
-    url: `http://${reachable(host)}:${port}`,
+    url: `${scheme}://${reachable(host)}:${port}`,
+    publicUrl: `${scheme}://${covered}:${port}`,
     host,
     port,
     server,
-    close: () => (closed ??= closeServer(server, closing, limits.drainMs)),
+    renew: (renewed) => {
+      // The types know the plain server alone.
+      const listener = server.server as unknown as Partial<TlsServer>;
+      const { chain: cert, key } = renewed;
+      listener.setSecureContext?.({ cert, key, minVersion: "TLSv1.2" });
+    },
+    close: () => (closed ??= close()),
   };
 }
 
@@ -52,17 +93,45 @@ function reachable(host: string): string {
   return host.includes(":") ? `[${host}]` : host;
 }
 
+/** Between two looks for connections that have become idle while the server closes, in ms. */
+const idleEveryMs = 50;
+
 async function closeServer(
   server: FastifyInstance,
+  connections: Connections,
   closing: AbortController,
-  drainMs: number,
+  { drainMs, lingerMs }: HttpLimits,
 ): Promise<void> {
+  const listener = server.server;
+  const closeIdle = listener.closeIdleConnections.bind(listener);
+  // Closing would cut idle connections at once, and with them requests that are on their way: they linger for a moment.
+  listener.closeIdleConnections = () => {};
+  // No new connections first: whoever is told to come back on another one is refused there, and does not wait in vain.
+  if (listener.listening) listener.close();
   closing.abort();
-  const overdue = setTimeout(() => server.server.closeAllConnections(), drainMs);
+  const overdue = setTimeout(() => connections.cutAll(), drainMs);
+  const lingering = new AbortController();
   try {
-    await server.close();
+    const closed = server.close();
+    const idle = cutIdle(lingering.signal, lingerMs, () => {
+      connections.cutSilent();
+      closeIdle();
+    });
+    await closed;
+    lingering.abort();
+    await idle;
   } finally {
     clearTimeout(overdue);
+  }
+}
+
+/** Calls `cut` again and again after a while, until `ended` is aborted. */
+async function cutIdle(ended: AbortSignal, afterMs: number, cut: () => void): Promise<void> {
+  const wait = (ms: number) => Promise.allSettled([delay(ms, undefined, { signal: ended })]);
+  await wait(afterMs);
+  while (!ended.aborted) {
+    cut();
+    await wait(idleEveryMs);
   }
 }
 

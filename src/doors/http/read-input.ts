@@ -9,7 +9,7 @@ import { coerceStrings } from "#operations/index.ts";
 import type { Operation } from "#operations/index.ts";
 import type { Door } from "./door.ts";
 import { isMultipart, readMultipart } from "./read-multipart.ts";
-import { hasField, inputSchema } from "./schemas.ts";
+import { hasField, inputSchema } from "./openapi/schemas.ts";
 
 export type ReadInput = {
   /** One object for the operation's schema: path parameters and query string or body. */

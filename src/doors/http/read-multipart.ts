@@ -8,7 +8,7 @@ import {
 import { coerceStrings } from "#operations/index.ts";
 import type { Operation } from "#operations/index.ts";
 import type { Door } from "./door.ts";
-import { inputSchema } from "./schemas.ts";
+import { inputSchema } from "./openapi/schemas.ts";
 
 /** Fields beside the file that one form may hold; the largest honest form has 5. */
 const mostFields = 20;

@@ -1,4 +1,4 @@
-import type { FastifyReply } from "fastify";
+import type { FastifyReply, FastifyRequest } from "fastify";
 
 /**
  * The policy of our pages: everything from this origin, nothing inline, no frame around them, and no text turned into script.
@@ -38,4 +38,16 @@ export const securityHeaders: Readonly<Record<string, string>> = {
 
 export function setPageHeaders(reply: FastifyReply): void {
   reply.header("content-security-policy", pagePolicy);
+}
+
+/** Browsers that came over TLS once come over TLS for a year. */
+const transportPolicy = "max-age=31536000";
+
+/**
+ * Tells browsers to come over TLS from now on. Not under the name localhost: the promise is kept for a name, whatever the
+ * port, and would lock people out of everything else that they run on their machine.
+ */
+export function setTransportSecurity(request: FastifyRequest, reply: FastifyReply): void {
+  if (/^localhost(?::|$)/i.test(request.headers.host ?? "")) return;
+  reply.header("strict-transport-security", transportPolicy);
 }

@@ -11,13 +11,18 @@ const bugs = new Map(
     .filter(({ name }) => wanted.includes(name))
     .map((bug) => [pathToFileURL(join(repository, bug.file)).href, bug]),
 );
-if (bugs.size !== wanted.length) throw new Error(`not all of ${wanted.join(", ")} are planted bugs`);
+if (bugs.size !== wanted.length)
+  throw new Error(`not all of ${wanted.join(", ")} are planted bugs`);
 
 registerHooks({
   load: (url, context, nextLoad) => {
     const loaded = nextLoad(url, context);
     const bug = bugs.get(url);
     if (bug === undefined) return loaded;
-    return { ...loaded, source: plant(bug, String(loaded.source)) };
+    if (typeof loaded.source !== "string" && !(loaded.source instanceof Uint8Array))
+      throw new TypeError(`the source of ${url} cannot be read`);
+    const text =
+      typeof loaded.source === "string" ? loaded.source : new TextDecoder().decode(loaded.source);
+    return { ...loaded, source: plant(bug, text) };
   },
 });

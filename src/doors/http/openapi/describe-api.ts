@@ -8,7 +8,7 @@ import {
   problemResponse,
   sharedSchemas,
   waitParameter,
-} from "./openapi-parts.ts";
+} from "./shared-schemas.ts";
 import {
   type Components,
   extendSchema,
@@ -18,7 +18,7 @@ import {
   outputSchema,
   type Schema,
 } from "./schemas.ts";
-import { pathOf } from "./routes.ts";
+import { pathOf } from "../routes.ts";
 
 type HttpOperation = Operation & { readonly http: NonNullable<Operation["http"]> };
 

@@ -1,22 +1,23 @@
+import { readFile, stat } from "node:fs/promises";
+import { basename, isAbsolute, relative, resolve, sep } from "node:path";
 import {
   AlreadyExistsError,
+  CancelledError,
+  DocumentTooLargeError,
   FileMissingError,
+  FileUnreadableError,
   InputInvalidError,
   NotFoundError,
   type Notice,
-  CancelledError,
-  DocumentTooLargeError,
-  FileUnreadableError,
 } from "#base/errors/index.ts";
 import type { Operation } from "#operations/index.ts";
-import { stat, readFile } from "node:fs/promises";
-import { resolve, basename, isAbsolute, relative, sep } from "node:path";
-import { one, parameter, type CliCommand, type Context, type Typed, all } from "./command.ts";
+import { all, one, parameter, type CliCommand, type Context, type Typed } from "./command.ts";
 import { exitOfAnswer, exitOfFailure, problemOfFailure, type Exit } from "./exit-codes.ts";
-import { runJobCommand, toFields, waitParameter, print } from "./operation-command.ts";
-import { toParameters } from "./parameters.ts";
+import { print, runJobCommand, toFields, waitParameter } from "./operation-command.ts";
+import { parsePattern, toParameters } from "./parameters.ts";
 import { renderFailure } from "./render-outcome.ts";
-import { ask, sayNotice, type Answer, sendForm } from "./send.ts";
+import { renderSearch, type Hit } from "./render-search.ts";
+import { ask, operationNamed, sayNotice, type Answer, sendForm } from "./send.ts";
 import { showSafely } from "./terminal.ts";
 
 /** `candor index PATH --collection NAME`: creates the collection when it is missing, then syncs it with the folder. */
@@ -231,4 +232,90 @@ async function readWhole(path: string): Promise<Uint8Array<ArrayBuffer>> {
     const Failure = thrown.code === "ENOENT" ? FileMissingError : FileUnreadableError;
     throw new Failure(`${path} cannot be read: ${thrown.message}`, { cause: thrown });
   }
+}
+
+/** What changes the candidates and is unknown to `search.explain`: an explanation would be of another search. */
+const unexplained = ["context", "filter"];
+
+/** `candor search QUERY [--why]`: the query, and with `--why` an explanation of each hit. */
+export function searchCommand(search: Operation): CliCommand {
+  return {
+    words: parsePattern(search.cli?.command ?? "search").words,
+    summary: search.summary,
+    parameters: [
+      ...toParameters(search),
+      parameter("why", "Explain each hit: the part of every word and word pair", {
+        kind: "switch",
+        standard: "false",
+      }),
+    ],
+    kind: "composed",
+    operation: search,
+    examples: [
+      'candor search "how do I restore a backup" --collection handbook',
+      'candor search "restore" --mode keyword --limit 3 --why',
+      "candor search backups --json | jq '.items[].key'",
+    ],
+    run: (context, typed) => runSearch(context, search, typed),
+  };
+}
+
+async function runSearch(context: Context, search: Operation, typed: Typed) {
+  const { why, ...rest } = typed;
+  const fields = toFields(search, rest);
+  const refused = unexplained.filter((name) => why === "true" && fields[name] !== undefined);
+  if (refused.length > 0)
+    throw new InputInvalidError(`--why explains searches without ${refused.join(" and ")}.`, {
+      errors: refused.map((name) => ({
+        pointer: `/${name}`,
+        message: "cannot be explained: leave it out, or leave out --why",
+      })),
+    });
+  const answer = await ask(context, search.name, fields);
+  const hits = answer["items"] as readonly Hit[];
+  const explanations = new Map<string, Answer>();
+  if (one(typed, "why") === "true")
+    for (const { chunk } of hits) explanations.set(chunk, await explain(context, fields, chunk));
+  const shown =
+    explanations.size === 0
+      ? answer
+      : { ...answer, items: hits.map((hit) => ({ ...hit, why: explanations.get(hit.chunk) })) };
+  const names = context.json ? new Map<string, string>() : await collectionNames(context, hits);
+  print(context, shown, (output) => renderSearch(answer, { names, explanations }, output));
+  return "ok" as const;
+}
+
+async function explain(
+  context: Context,
+  { query, collections, mode, weight }: Readonly<Record<string, unknown>>,
+  chunk: string,
+): Promise<Answer> {
+  const {
+    requestId: _id,
+    tookMs: _time,
+    ...explanation
+  } = await ask(context, "search.explain", {
+    query,
+    collections,
+    mode,
+    weight,
+    chunk,
+  });
+  return explanation;
+}
+
+/** Names by id, where hits of several collections stand beside each other. */
+async function collectionNames(
+  context: Context,
+  hits: readonly Hit[],
+): Promise<ReadonlyMap<string, string>> {
+  const ids = [...new Set(hits.map(({ collection }) => collection))];
+  const names = new Map<string, string>();
+  if (ids.length < 2) return names;
+  const get = operationNamed(context, "collections.get").name;
+  for (const id of ids) {
+    const { name } = await ask(context, get, { collection: id });
+    names.set(id, String(name));
+  }
+  return names;
 }

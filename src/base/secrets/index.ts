@@ -1,0 +1,1 @@
+export { openSecretsFile } from "./open-secrets-file.ts";
