@@ -8,6 +8,7 @@ import { exactSearch } from "./exact-search.ts";
 import { growth } from "./growth.ts";
 import { hybridHttp } from "./hybrid-http.ts";
 import { indexRate } from "./index-rate.ts";
+import { keyTiming } from "./key-timing.ts";
 import { loads } from "./load.ts";
 import type { Measured } from "./measurement.ts";
 import { type Bench, openBench } from "./open-bench.ts";
@@ -30,8 +31,11 @@ const measurements: Readonly<Record<string, (bench: Bench) => Promise<Measured>>
   "retrieval-quality": retrievalQuality,
 };
 
-/** Run by name only: it looks for better constants and measures nothing that users have. */
-const experiments: typeof measurements = { "tune-retrieval": tuneRetrieval };
+/** Run by name only: what looks for better constants, and what says nothing about speed. */
+const experiments: typeof measurements = {
+  "tune-retrieval": tuneRetrieval,
+  "key-timing": keyTiming,
+};
 
 const { values, positionals } = parseArgs({
   options: { small: { type: "boolean", default: false } },

@@ -7,25 +7,31 @@ import { localPrincipal, type Principal } from "#base/access/index.ts";
 import { type CandorError, toCandorError } from "#base/errors/index.ts";
 import type { AuditEntry } from "#base/ledger/index.ts";
 import {
+  answered,
+  effectPassword,
+  effects,
+  makeThings,
+  syncRoot,
+  type Things,
+} from "../../test/fixtures/rooms/effects.ts";
+import {
   modelFolders,
   openTestApp,
   type TestApp,
 } from "../../test/fixtures/rooms/open-test-app.ts";
 import { keyPrincipal } from "../../test/fixtures/rooms/principals.ts";
-import { findUser, toPrincipal } from "../base/access/users.ts";
 import { type Operation, operations, runOperation } from "./index.ts";
 
 type Json = Record<string, unknown>;
 
-const password = "canary horse, battery";
+const password = effectPassword;
 let test: TestApp;
-let root: string;
-let made = 0;
-const fresh = () => `thing-${(made += 1)}`;
+let things: Things;
 
 beforeAll(async () => {
   test = await openTestApp({ "models.static": modelFolders.tiny });
-  root = join(test.folder, "root");
+  things = makeThings(test);
+  const root = syncRoot(test);
   mkdirSync(root);
   writeFileSync(join(root, "a.md"), "Words in a file.\n");
   await run("settings.set", { values: { "storage.roots": [root] } });
@@ -66,169 +72,6 @@ async function entered(work: () => Promise<unknown>): Promise<AuditEntry[]> {
   return entries.filter(({ number }) => number > (last?.number ?? 0)).toReversed();
 }
 
-const idOf = async (name: string, input: Json, by = localPrincipal) =>
-  String((await run(name, input, by))["id"]);
-const collection = () => idOf("collections.create", { name: fresh() });
-const user = async () => {
-  const name = fresh();
-  return { name, id: await idOf("users.create", { name, password }) };
-};
-
-async function document(): Promise<{ collection: string; document: string }> {
-  const into = await collection();
-  const key = `${fresh()}/notes.md`;
-  await run("documents.add", { collection: into, key, content: `Some words ${key}.` });
-  return { collection: into, document: key };
-}
-
-/** A job that ended with one document that could not be added, in this state. */
-async function job(state: string): Promise<string> {
-  const into = await collection();
-  const documents = [{ key: "a", content: " " }, { content: "Words." }];
-  const started = await run("documents.addBatch", { collection: into, documents });
-  const { id } = started["job"] as { id: string };
-  await test.app.jobs.ended(id, AbortSignal.timeout(20_000));
-  await test.app.database.write(({ tables }) =>
-    tables.updateTable("jobs").set({ state }).where("id", "=", id).execute(),
-  );
-  return id;
-}
-
-async function trash(): Promise<string> {
-  const { undo } = await run("documents.delete", await document());
-  return (undo as { trash: string }).trash;
-}
-
-async function signedIn(name: string): Promise<{ principal: Principal; refreshToken: string }> {
-  const { accessToken, refreshToken } = await run("auth.login", { name, password }, null);
-  const principal = await test.app.access.authenticate({ bearer: String(accessToken) });
-  if (!principal) throw new TypeError("nobody is signed in");
-  return { principal, refreshToken: String(refreshToken) };
-}
-
-type Effect = {
-  readonly input: Json;
-  readonly by?: Principal | null;
-  /** Type and id of the thing in the entry, or the field of the answer that has the id. */
-  readonly target: readonly [type: string, id: string] | null;
-};
-
-const answered = "(in the answer)";
-
-/** One valid call of each operation that changes something, and what its entry is about. */
-const effects: Readonly<Record<string, () => Promise<Effect>>> = {
-  "settings.set": async () => ({ input: { values: { "logging.level": "warn" } }, target: null }),
-  "signin.create": async () => ({
-    input: { token: test.app.access.signIn.issueToken() },
-    by: null,
-    target: ["user", "local"],
-  }),
-  "auth.login": async () => {
-    const { name, id } = await user();
-    return { input: { name, password }, by: null, target: ["user", id] };
-  },
-  "auth.refresh": async () => {
-    const { name, id } = await user();
-    const { refreshToken } = await signedIn(name);
-    return { input: { refreshToken }, by: null, target: ["user", id] };
-  },
-  "auth.logout": async () => {
-    const { name, id } = await user();
-    const { principal } = await signedIn(name);
-    return { input: {}, by: principal, target: ["user", id] };
-  },
-  "users.create": async () => ({
-    input: { name: fresh(), password },
-    target: ["user", answered],
-  }),
-  "users.update": async () => {
-    const { name, id } = await user();
-    return { input: { user: name, role: "developer" }, target: ["user", id] };
-  },
-  "users.delete": async () => {
-    const { name, id } = await user();
-    return { input: { user: name }, target: ["user", id] };
-  },
-  "keys.create": async () => ({ input: { name: fresh() }, target: ["key", answered] }),
-  "keys.revoke": async () => {
-    const key = await idOf("keys.create", { name: fresh() });
-    return { input: { key }, target: ["key", key] };
-  },
-  "grants.set": async () => {
-    const [to, { name, id }] = [await collection(), await user()];
-    return {
-      input: { collection: to, principal: name, right: "read" },
-      target: ["grant", `${to}/${id}`],
-    };
-  },
-  "grants.remove": async () => {
-    const [from, { name, id }] = [await collection(), await user()];
-    await run("grants.set", { collection: from, principal: id, right: "read" });
-    return {
-      input: { collection: from, principal: name },
-      target: ["grant", `${from}/${id}`],
-    };
-  },
-  "ledger.resolve": async () => {
-    const entry = await test.app.ledger.record(new RangeError(fresh()));
-    return { input: { entry, notes: "seen" }, target: ["entry", entry] };
-  },
-  "jobs.cancel": async () => {
-    const id = await job("interrupted");
-    return { input: { job: id }, target: ["job", id] };
-  },
-  "jobs.resume": async () => {
-    const id = await job("interrupted");
-    return { input: { job: id }, target: ["job", id] };
-  },
-  "jobs.retryFailed": async () => {
-    const id = await job("partial");
-    return { input: { job: id }, target: ["job", id] };
-  },
-  "collections.create": async () => ({
-    input: { name: fresh() },
-    target: ["collection", answered],
-  }),
-  "collections.update": async () => {
-    const name = fresh();
-    const id = await idOf("collections.create", { name });
-    return { input: { collection: name, description: "new" }, target: ["collection", id] };
-  },
-  "collections.delete": async () => {
-    const name = fresh();
-    const id = await idOf("collections.create", { name });
-    return { input: { collection: name }, target: ["collection", id] };
-  },
-  "collections.sync": async () => {
-    const id = await collection();
-    return { input: { collection: id, path: root }, target: ["collection", id] };
-  },
-  "documents.add": async () => {
-    const id = await collection();
-    return { input: { collection: id, content: "Words." }, target: ["collection", id] };
-  },
-  "documents.addBatch": async () => {
-    const id = await collection();
-    return {
-      input: { collection: id, documents: [{ content: "Words." }] },
-      target: ["collection", id],
-    };
-  },
-  "documents.delete": async () => {
-    const there = await document();
-    return { input: there, target: ["document", `${there.collection}/${there.document}`] };
-  },
-  "trash.restore": async () => {
-    const id = await trash();
-    return { input: { trash: id }, target: ["trash", id] };
-  },
-  "trash.empty": async () => {
-    const id = await trash();
-    return { input: { trash: id }, target: ["trash", id] };
-  },
-  "storage.cleanup": async () => ({ input: { dryRun: false }, target: null }),
-};
-
 /** Where an effect is not in the database, or not in it alone, so that its entry follows it. */
 const outside = ["settings.set", "storage.cleanup"];
 
@@ -239,7 +82,7 @@ it("every operation that changes something is here", () => {
 
 describe.each(Object.keys(effects))("%s", (name) => {
   it("has exactly one entry, which says who did what to which thing", async () => {
-    const prepared = await effects[name]?.();
+    const prepared = await effects[name]?.(things, test);
     if (!prepared) throw new TypeError(`no effect ${name}`);
     const { input, by = localPrincipal, target } = prepared;
     let output: Json = {};
@@ -263,7 +106,7 @@ describe.each(Object.keys(effects))("%s", (name) => {
 
   if (outside.includes(name)) return;
   it("is not done when its entry cannot be made", async () => {
-    const prepared = await effects[name]?.();
+    const prepared = await effects[name]?.(things, test);
     if (!prepared) throw new TypeError(`no effect ${name}`);
     const { input, by = localPrincipal } = prepared;
     await idle();
@@ -305,7 +148,7 @@ async function everything(): Promise<Json> {
 
 describe("no entry is made", () => {
   it("for a replay", async () => {
-    const name = fresh();
+    const name = things.freshName();
     const send = () =>
       run("collections.create", { name }, localPrincipal, { idempotencyKey: name });
     expect(await entered(send)).toHaveLength(1);
@@ -313,8 +156,8 @@ describe("no entry is made", () => {
   });
 
   it("for a dry run", async () => {
-    const [there, { name }] = [await document(), await user()];
-    await trash();
+    const [there, { name }] = [await things.document(), await things.user()];
+    await things.trash();
     const dryRun = true;
     for (const [operation, input] of [
       ["users.delete", { user: name }],
@@ -345,7 +188,7 @@ describe("a refusal is entered", () => {
   const by = keyPrincipal("stranger", "developer");
 
   it("with what was asked for: a role that is too low", async () => {
-    const { name } = await user();
+    const { name } = await things.user();
     const entries = await entered(() => refusal(run("users.delete", { user: name }, by)));
     expect(entries).toMatchObject([
       {
@@ -360,16 +203,14 @@ describe("a refusal is entered", () => {
   });
 
   it("where the answer says that there is no such thing, reading too", async () => {
-    const name = fresh();
-    const id = await idOf("collections.create", { name });
+    const name = things.freshName();
+    const id = String((await run("collections.create", { name }))["id"]);
     for (const [operation, input] of [
       ["collections.get", {}],
       ["search.query", { query: "x" }],
       ["collections.delete", {}],
     ] as const) {
-      const given = {
-        ...(operation === "search.query" ? { collections: [name] } : { collection: name }),
-      };
+      const given = operation === "search.query" ? { collections: [name] } : { collection: name };
       const entries = await entered(async () => {
         const { code } = await refusal(run(operation, { ...input, ...given }, by));
         expect(code, operation).toBe("not_found");
@@ -383,7 +224,7 @@ describe("a refusal is entered", () => {
   });
 
   it("where the right is too small", async () => {
-    const id = await collection();
+    const id = await things.collection();
     await test.grant(by, id, "read");
     const add = run("documents.add", { collection: id, content: "Words." }, by);
     const entries = await entered(async () => {
@@ -395,7 +236,7 @@ describe("a refusal is entered", () => {
   });
 
   it("where a user above may not be touched, and where nobody may be", async () => {
-    const { id } = await user();
+    const { id } = await things.user();
     await run("users.update", { user: id, role: "superadmin" });
     const admin = { ...keyPrincipal("admin", "admin") };
     const entries = await entered(() => refusal(run("users.delete", { user: id }, admin)));
@@ -403,7 +244,7 @@ describe("a refusal is entered", () => {
   });
 
   it("of a login, with the user where there is one, and of a token that was used before", async () => {
-    const { name, id } = await user();
+    const { name, id } = await things.user();
     const fail = (given: Json) => () => refusal(run("auth.login", given, null));
     const login = { principal: null, operation: "auth.login", outcome: "refused" };
     expect(await entered(fail({ name, password: "wrong" }))).toMatchObject([
@@ -412,7 +253,7 @@ describe("a refusal is entered", () => {
     expect(await entered(fail({ name: "canary-name", password: "wrong" }))).toMatchObject([
       { ...login, code: "login_failed", target: null },
     ]);
-    const { refreshToken } = await signedIn(name);
+    const { refreshToken } = await things.signedIn(name);
     await run("auth.refresh", { refreshToken }, null);
     expect(await entered(() => refusal(run("auth.refresh", { refreshToken }, null)))).toMatchObject(
       [{ operation: "auth.refresh", code: "refresh_token_reused", target: { type: "user", id } }],
@@ -428,7 +269,7 @@ it("an effect that fails is entered as failed, and is not done", async () => {
   await change(
     `create trigger no_grant before insert on grants begin insert into nowhere values (1); end`,
   );
-  const name = fresh();
+  const name = things.freshName();
   const entries = await entered(async () => {
     expect((await refusal(run("collections.create", { name }))).status).toBeGreaterThanOrEqual(500);
   });
@@ -439,14 +280,10 @@ it("an effect that fails is entered as failed, and is not done", async () => {
 
 it("nothing secret is in the entries, and they hold together", async () => {
   const { audit, database } = test.app;
-  const row = await findUser(database, (await user()).name);
-  if (!row) throw new TypeError("no user");
-  const { key } = await run(
-    "keys.create",
-    { name: "canary" },
-    toPrincipal({ ...row, role: "admin" }, null),
-  );
-  const { refreshToken } = await signedIn(row.name);
+  const { name } = await things.user();
+  const { principal, refreshToken } = await things.signedIn(name);
+  const by = { ...principal, role: "api_user" as const };
+  const { key } = await run("keys.create", { name: "canary" }, by);
   const rows = JSON.stringify(
     await database.read.selectFrom("audit_entries").selectAll().execute(),
   );

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -176,6 +177,18 @@ describe("an Idempotency-Key", () => {
     await ask(made, "plain", "k8");
     expect((await ask(made, "plain", "k8")).output).toEqual({ name: "plain" });
     expect(ran).toBe(1);
+  });
+
+  it("keeps of the input what tells nobody a password in it", async () => {
+    await ask(addRow(), "guessable", "k12");
+    const stored = await app.database.read
+      .selectFrom("idempotency")
+      .select("input_hash")
+      .where("key", "=", "k12")
+      .executeTakeFirstOrThrow();
+    const plain = createHash("sha256").update('{"name":"guessable"}').digest("hex");
+    expect(stored.input_hash).toMatch(/^[0-9a-f]{64}$/);
+    expect(stored.input_hash).not.toBe(plain);
   });
 
   it("is forgotten after a day, with its row", async () => {

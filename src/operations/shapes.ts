@@ -62,6 +62,12 @@ export const spaceBriefSchema = z.object({
   modelRevision: z.string(),
 });
 
+/** A password or token in an input: the command line asks for it instead of taking it as an argument. */
+export const secretField = (longest: number) =>
+  z.string().min(1).max(longest).meta({ writeOnly: true });
+
+export const rightSchema = z.enum(["owner", "write", "read"]);
+
 export const countsSchema = z.object({
   documents: z.int(),
   chunks: z.int(),

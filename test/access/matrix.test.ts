@@ -126,8 +126,12 @@ test("whoever was given nothing finds nothing counted", async () => {
   const get = async (path: string) =>
     (await world.door.server.inject({ url: `/api/v1${path}`, headers })).json();
   expect(await get(`/spaces/${targets.space}`)).toMatchObject({ vectors: 0, collections: 0 });
-  for (const path of ["/collections", "/keys", "/trash"])
+  for (const path of ["/collections", "/trash"])
     expect(await get(path)).toMatchObject({ items: [] });
+  // Of keys it knows itself, and those that the cells above made in its name.
+  const { items } = (await get("/keys")) as { items: { id: string; owner: string }[] };
+  expect(items.map(({ id }) => id)).toContain(principal.id);
+  expect(items.filter(({ id, owner }) => ![id, owner].includes(principal.id))).toEqual([]);
   expect(await get("/auth/me")).toMatchObject({ collections: { read: 0, write: 0 } });
 });
 

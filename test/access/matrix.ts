@@ -96,6 +96,7 @@ export const matrix: Readonly<Record<string, Rule>> = {
       principal: await targets.user(),
       right: "read",
     }),
+    except: limitedIsRefused,
   },
   "grants.remove": {
     who: "api_user",
@@ -104,6 +105,7 @@ export const matrix: Readonly<Record<string, Rule>> = {
       const { id } = await targets.collection();
       return { collection: id, principal: await targets.grantee(id) };
     },
+    except: limitedIsRefused,
   },
   "access.explain": {
     who: "admin",

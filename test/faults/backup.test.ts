@@ -166,8 +166,8 @@ async function makeBackup(): Promise<{ home: string; backup: string }> {
 
 /** A data directory whose database, settings and key all say `which`. */
 async function fill(home: string, which: string): Promise<void> {
-  const { database, close } = await openRooms(home);
-  await database.write(async ({ tables }) => {
+  const rooms = await openRooms(home);
+  await rooms.database.write(async ({ tables }) => {
     await tables.deleteFrom("sessions").execute();
     for (let number = 0; number < 200; number += 1)
       await tables
@@ -180,7 +180,7 @@ async function fill(home: string, which: string): Promise<void> {
         })
         .execute();
   });
-  await close();
+  await rooms.close();
   writeFileSync(join(home, "settings.json"), JSON.stringify({ "logging.level": which }));
   writeFileSync(join(home, "secret-key"), which);
 }
@@ -340,8 +340,7 @@ test(
         expect(asides).toHaveLength(1);
         expect(whatIs(join(home, basename(asides[0] ?? "")))).toBe("second");
       }
-      const { close } = await openRooms(home);
-      await close();
+      await (await openRooms(home)).close();
       seen.add(is);
       if (isDone) break;
     }

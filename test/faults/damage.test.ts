@@ -1,9 +1,8 @@
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import {
   appendFileSync,
   closeSync,
   cpSync,
-  existsSync,
   openSync,
   readFileSync,
   rmSync,
@@ -14,162 +13,36 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { type OpenApp, openApp } from "#app";
-import { localPrincipal } from "#base/access/index.ts";
-import { loadConfiguration } from "#base/config/index.ts";
-import type { Notice } from "#base/errors/index.ts";
+import { openSqlite } from "#base/database/index.ts";
 import { backUp } from "#base/files/index.ts";
-import { freshFolder } from "../fixtures/rooms/open-rooms.ts";
 import { runCandor, startCandor } from "../cli/run-candor.ts";
-
-const models = fileURLToPath(new URL("../fixtures/static-16", import.meta.url));
+import { freshFolder } from "../fixtures/rooms/open-rooms.ts";
+import { seeded } from "./acknowledged-writes.ts";
+import {
+  ask,
+  change,
+  codes,
+  copyOf,
+  flip,
+  makeOriginal,
+  models,
+  open,
+  original,
+  owners,
+  refusal,
+} from "./damaged-store.ts";
 
 /** Bits that are flipped one at a time; more by hand. */
 const flips = Number(process.env["CANDOR_TEST_FLIPS"] ?? 24);
-let drawn = Number(process.env["CANDOR_TEST_SEED"] ?? 20_260_101);
-/** mulberry32, a public domain generator. */
-function random(below: number): number {
-  drawn = (drawn + 0x6d2b79f5) | 0;
-  let mixed = Math.imul(drawn ^ (drawn >>> 15), drawn | 1);
-  mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-  return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
-}
 
-async function open(home: string): Promise<OpenApp> {
-  const app = await openApp(
-    loadConfiguration({
-      flags: { "storage.home": home, "logging.console": false },
-      environment: { CANDOR_MODELS_STATIC: models },
-      workingDirectory: home,
-    }),
-  );
-  onTestFinished(() => app.close());
-  return app;
-}
+/** Where they are flipped. */
+const draw = seeded(Number(process.env["CANDOR_TEST_SEED"] ?? 20_260_101));
 
-const everything = { principal: "local", read: "all", write: "all" } as const;
-
-type Told = { notices: Notice[]; legs: unknown[]; keys: string[]; scores: unknown[] };
-
-/** What a search answers, with its notices. */
-async function ask(
-  app: OpenApp,
-  mode: "hybrid" | "keyword" | "semantic" = "hybrid",
-): Promise<Told> {
-  const notices: Notice[] = [];
-  const { answer } = await app.search.query(
-    everything,
-    { query: "water number seven", mode, limit: 50 },
-    null,
-    { signal: new AbortController().signal, notice: (notice) => notices.push(notice) },
-  );
-  return {
-    notices,
-    legs: answer.legs.map(({ name, state }) => `${name} ${state}`),
-    keys: answer.items.map(({ key }) => key),
-    scores: answer.items.map(({ scores }) => scores),
-  };
-}
-
-const codes = async (app: OpenApp) =>
-  (await app.ledger.list({ limit: 200 })).map(({ code }) => code);
-
-/** A data directory after a clean stop, what it answers, and a good backup of it in `backups/`. */
-const original = { home: "", keywords: "", answer: null as Told | null, backup: "" };
 const leaving: (() => void)[] = [];
 afterAll(() => leaving.forEach((leave) => leave()));
-
-beforeAll(async () => {
-  const folder = freshFolder((work) => leaving.push(work));
-  const home = join(folder, "home");
-  const app = await openApp(
-    loadConfiguration({
-      flags: { "storage.home": home, "logging.console": false },
-      environment: { CANDOR_MODELS_STATIC: models },
-      workingDirectory: folder,
-    }),
-  );
-  const { id } = await app.search.collections.create(localPrincipal, { name: "notes" });
-  const collection = await app.search.findCollection(id);
-  const number = ["one", "two", "three", "four", "five", "six", "seven", "eight"];
-  for (let each = 0; each < 48; each += 1) {
-    const word = number[each % 8];
-    await app.search.addDocument(
-      collection,
-      {
-        key: `${each}.md`,
-        content: `# Number ${word}\n\n${`Water and fire number ${word} of ${each}. `.repeat(1 + (each % 9))}`,
-      },
-      new AbortController().signal,
-    );
-  }
-  original.keywords = `words_${id.toLowerCase()}`;
-  original.answer = await ask(app);
-  await app.close();
-  const database = join(home, "candor.sqlite");
-  const made = await backUp({ home, database, version: "0.0.0-test" }, join(home, "backups"));
-  Object.assign(original, { home, backup: made.path.slice(home.length + 1) });
-  expect(original.answer.keys).toHaveLength(50);
-});
-
-/** A copy of the data directory, as a clean stop or as a killed process left it. */
-function copyOf(end: "clean" | "killed" = "clean"): { home: string; database: string } {
-  const home = join(freshFolder(onTestFinished), "home");
-  // Times to the last digit: they tell whether a program wrote to a file or a disk rots.
-  execFileSync("cp", ["-a", original.home, home]);
-  const database = join(home, "candor.sqlite");
-  if (end === "killed") rmSync(`${database}-mark`);
-  if (end === "killed")
-    change(database, (connection) =>
-      connection.exec("update runs set ended_at = null, exported = 0"),
-    );
-  return { home, database };
-}
-
-/** Changes a database as another program would that knows nothing of Candor and of no limits. */
-function change(database: string, work: (connection: DatabaseSync) => void): void {
-  const connection = new DatabaseSync(database);
-  connection.enableDefensive(false);
-  work(connection);
-  connection.close();
-}
-
-/** Flips one bit; `unnoticed` leaves the file's times, as a disk does that rots. */
-function flip(path: string, bit: number, how: "unnoticed" | "noticed" = "unnoticed"): void {
-  const before = `${path}-before`;
-  if (how === "unnoticed") execFileSync("touch", ["-r", path, before]);
-  const byte = Buffer.alloc(1, readFileSync(path)[bit >> 3]);
-  byte[0] = (byte[0] ?? 0) ^ (1 << (bit & 7));
-  const file = openSync(path, "r+");
-  writeSync(file, byte, 0, 1, bit >> 3);
-  closeSync(file);
-  if (how === "noticed") return;
-  execFileSync("touch", ["-r", before, path]);
-  rmSync(before);
-}
-
-/** The numbers of the pages that hold something, with whose they are. */
-function owners(database: string): Map<number, string> {
-  const copy = new DatabaseSync(database, { readOnly: true });
-  const rows = copy.prepare("select pageno, name from dbstat").all();
-  copy.close();
-  return new Map(rows.map(({ pageno, name }) => [Number(pageno), String(name)]));
-}
-
-/** The error of an opening that has to fail; an opening that did not is closed again. */
-async function refusal(
-  home: string,
-): Promise<{ code: string; message: string; nextStep?: unknown }> {
-  try {
-    await open(home);
-  } catch (thrown) {
-    return thrown as { code: string; message: string; nextStep?: unknown };
-  }
-  throw new Error("the damaged store was opened");
-}
+beforeAll(() => makeOriginal(freshFolder((work) => leaving.push(work))));
 
 test(
   `each of ${flips} bits that flip while Candor is stopped is found before anything is answered`,
@@ -182,9 +55,9 @@ test(
     for (let time = 0; time < flips; time += 1) {
       const { home, database } = copyOf();
       const among = time % 2 === 0 ? derived : pages;
-      const page = among[random(among.length)] ?? 1;
+      const page = among[draw(among.length)] ?? 1;
       const owner = places.get(page) ?? "";
-      const bit = (page - 1) * 4096 * 8 + random(4096 * 8);
+      const bit = (page - 1) * 4096 * 8 + draw(4096 * 8);
       flip(database, bit);
       try {
         const app = await open(home);
@@ -278,7 +151,6 @@ describe("the log of a process that died", () => {
       return home;
     };
     const openStore = async (home: string) => {
-      const { openSqlite } = await import("#base/database/index.ts");
       const store = await openSqlite({
         path: join(home, "candor.sqlite"),
         backups: join(home, "backups"),
@@ -316,159 +188,6 @@ describe("the log of a process that died", () => {
   });
 });
 
-/** Ways to damage a keyword table that SQLite's own check, the count of its rows or its absence tell. */
-const indexDamages: [string, (to: DatabaseSync, table: string) => void][] = [
-  ["dropped", (to, table) => to.exec(`drop table ${table}`)],
-  ["its data dropped", (to, table) => to.exec(`drop table ${table}_data`)],
-  ["its pages dropped", (to, table) => to.exec(`drop table ${table}_idx`)],
-  ["its sizes dropped", (to, table) => to.exec(`drop table ${table}_docsize`)],
-  ["its settings dropped", (to, table) => to.exec(`drop table ${table}_config`)],
-  ["its settings emptied", (to, table) => to.exec(`delete from ${table}_config`)],
-  ["its data emptied", (to, table) => to.exec(`delete from ${table}_data where id > 10`)],
-  ["its pages emptied", (to, table) => to.exec(`delete from ${table}_idx`)],
-  [
-    "some sizes deleted",
-    (to, table) =>
-      to.exec(`delete from ${table}_docsize where id in (select id from ${table}_docsize limit 3)`),
-  ],
-  [
-    "a block cut",
-    (to, table) =>
-      to.exec(`update ${table}_data set block = substr(block, 1, length(block) / 2) where id > 10`),
-  ],
-  [
-    "one entry taken out",
-    (to, table) => {
-      const row = Number(to.prepare(`select min(id) as id from ${table}_docsize`).get()?.["id"]);
-      const text = String(to.prepare(`select text from chunks where row = ${row}`).get()?.["text"]);
-      to.prepare(`insert into ${table} (${table}, rowid, body) values ('delete', ?, ?)`).run(
-        row,
-        text,
-      );
-    },
-  ],
-];
-
-describe("a keyword table is made again at the start", () => {
-  const ends = indexDamages.flatMap(([what, damage], place) =>
-    // The checksums of a clean stop tell them all alike.
-    (place < 2 ? (["clean", "killed"] as const) : (["killed"] as const)).map(
-      (end) => [what, end, damage] as const,
-    ),
-  );
-  test.each(ends)("%s, after a %s end", async (what, end, damage) => {
-    const { home, database } = copyOf(end);
-    change(database, (to) => damage(to, original.keywords));
-    const app = await open(home);
-    const isTold = (await codes(app)).includes("keyword_index_damaged");
-    expect(isTold).toBe(what !== "its pages emptied");
-    expect(await ask(app)).toEqual(original.answer);
-  });
-
-  test("once, and then it is as it was", async () => {
-    const { home, database } = copyOf();
-    change(database, (to) => to.exec(`drop table ${original.keywords}_config`));
-    for (let time = 0; time < 2; time += 1) {
-      const app = await open(home);
-      const told = (await codes(app)).filter((code) => code === "keyword_index_damaged");
-      expect(told).toHaveLength(1);
-      expect(await ask(app)).toEqual(original.answer);
-      await app.close();
-    }
-  });
-});
-
-/** Changes one bit of what a keyword table keeps. */
-function flipBlock(to: DatabaseSync): void {
-  const rows = to.prepare(`select id, block from ${original.keywords}_data`).all();
-  const { id, block } = rows[random(rows.length)] ?? {};
-  const bytes = Uint8Array.from(block as Uint8Array);
-  const at = random(bytes.length * 8);
-  bytes[at >> 3] = (bytes[at >> 3] ?? 0) ^ (1 << (at & 7));
-  to.prepare(`update ${original.keywords}_data set block = ? where id = ?`).run(bytes, id ?? null);
-}
-
-test("any bit of a keyword table's blocks, changed by another program, is found at the start", async () => {
-  for (let time = 0; time < 4; time += 1) {
-    const { home, database } = copyOf();
-    change(database, (to) => flipBlock(to));
-    const app = await open(home);
-    expect(await codes(app)).toContain("keyword_index_damaged");
-    expect(await ask(app)).toEqual(original.answer);
-    await app.close();
-  }
-});
-
-test("after a kill no bit of a keyword table's blocks changes an answer", async () => {
-  for (let time = 0; time < 4; time += 1) {
-    const { home, database } = copyOf("killed");
-    change(database, (to) => flipBlock(to));
-    const app = await open(home);
-    expect(await ask(app)).toEqual(original.answer);
-    await app.close();
-  }
-});
-
-test("what another program changed while Candor was stopped is said, when it is sound", async () => {
-  const { home, database } = copyOf();
-  change(database, (to) => to.exec("update collections set description = 'mine'"));
-  const app = await open(home);
-  expect(await codes(app)).toContain("database_touched");
-  expect(await ask(app)).toEqual(original.answer);
-});
-
-describe("a keyword table that is damaged under a running Candor", () => {
-  const broken = indexDamages.filter(([what]) => /dropped$|data emptied|block cut/.test(what));
-  test.each(broken)("%s: never a wrong answer, and soon the right one", async (_what, damage) => {
-    const { home, database } = copyOf();
-    const app = await open(home);
-    change(database, (to) => damage(to, original.keywords));
-    const first = await ask(app).catch((thrown: { code: string }) => thrown);
-    if ("code" in first) expect(first.code).toMatch(/^(database_|keyword_index_damaged)/);
-    else if (first.legs.includes("keyword failed"))
-      expect(first.notices.map(({ code }) => code)).toContain("semantic_only");
-    else expect(first).toEqual(original.answer);
-    for (let healed = false; !healed; await delay(10)) {
-      const next = await ask(app);
-      healed = next.notices.length === 0;
-      if (!healed) expect(next.legs).toContain("keyword failed");
-      else expect(next).toEqual(original.answer);
-    }
-    expect(app.database.health().state).toBe("ok");
-    const alone = await ask(app, "keyword");
-    expect(alone.legs).toContain("keyword run");
-  });
-});
-
-describe("a vector", () => {
-  test("with another bit fails the leg of meaning, which says so", async () => {
-    const { home, database } = copyOf();
-    const app = await open(home);
-    change(database, (to) => {
-      const { key, vector } =
-        to.prepare("select chunk_key as key, vector from vectors limit 1").get() ?? {};
-      const bytes = Uint8Array.from(vector as Uint8Array);
-      // The sign of one component: the length stays what it was.
-      bytes[3] = (bytes[3] ?? 0) ^ 0x80;
-      to.prepare("update vectors set vector = ? where chunk_key = ?").run(bytes, key ?? null);
-    });
-    const told = await ask(app);
-    expect(told.legs).toEqual(["semantic failed", "keyword run"]);
-    expect(told.notices.map(({ code }) => code)).toEqual(["keyword_only"]);
-    await expect(ask(app, "semantic")).rejects.toMatchObject({ code: "space_invalid" });
-  });
-
-  test("that is gone is reported by the start after a kill, and fails the leg", async () => {
-    const { home, database } = copyOf("killed");
-    change(database, (to) =>
-      to.exec("delete from vectors where chunk_key = (select min(chunk_key) from vectors)"),
-    );
-    const app = await open(home);
-    expect(await codes(app)).toEqual(expect.arrayContaining(["space_invalid", "unclean_stop"]));
-    expect((await ask(app)).legs).toEqual(["semantic failed", "keyword run"]);
-  });
-});
-
 test("damage that a running Candor meets makes it read-only, is kept beside the database, and refuses the next start", async () => {
   const { home, database } = copyOf();
   const app = await open(home);
@@ -487,7 +206,6 @@ test("damage that a running Candor meets makes it read-only, is kept beside the 
     state: "failed",
     detail: expect.stringContaining("takes no more writes"),
   });
-  expect(existsSync(join(home, "artifacts"))).toBe(true);
   const kept = spawnSync("grep", ["-rl", "database_corrupt", join(home, "artifacts")]);
   expect(String(kept.stdout)).not.toBe("");
   await app.close();
@@ -512,12 +230,8 @@ test("doctor reads the whole database through, beside a server that runs", async
   const { home, database } = copyOf();
   const folder = freshFolder(onTestFinished);
   const environment = { CANDOR_HOME: home, CANDOR_MODELS_STATIC: models };
-  const { child, saw, ended } = startCandor(
-    folder,
-    ["serve", "--json", "--port", "0"],
-    environment,
-  );
-  await saw('"signInUrl"');
+  const server = startCandor(folder, ["serve", "--json", "--port", "0"], environment);
+  await server.saw('"signInUrl"');
   expect(await runCandor(folder, ["doctor"], environment)).toMatchObject({
     code: 0,
     stdout: expect.stringMatching(/ok +structure/),
@@ -532,6 +246,14 @@ test("doctor reads the whole database through, beside a server that runs", async
   expect(found.stdout).toContain(`candor restore ${join(home, original.backup)} --replace`);
   const quick = await runCandor(folder, ["doctor", "--quick", "--json"], environment);
   expect(quick.stdout).not.toContain("structure");
-  child.kill("SIGKILL");
-  await ended;
+  server.child.kill("SIGKILL");
+  await server.ended;
+});
+
+test("what another program changed while Candor was stopped is said, when it is sound", async () => {
+  const { home, database } = copyOf();
+  change(database, (to) => to.exec("update collections set description = 'mine'"));
+  const app = await open(home);
+  expect(await codes(app)).toContain("database_touched");
+  expect(await ask(app)).toEqual(original.answer);
 });

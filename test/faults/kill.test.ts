@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readdirSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -213,6 +213,9 @@ test(
     expect(await entryOf(server, waiting.error?.["instance"])).toMatchObject({ jobId: job });
     const ledger = await server.ask("GET", "/ledger?code=unclean_stop");
     expect(ledger.body["items"]).toHaveLength(3);
+    const logs = join(workplace.home, "logs");
+    const lines = readdirSync(logs).map((name) => readFileSync(join(logs, name), "utf8"));
+    expect(lines.join("").match(/ended without stopping cleanly/g)).toHaveLength(3);
     const runs = readdirSync(join(workplace.home, "artifacts"));
     expect(runs.filter((name) => /^error-ledger-.*\.json$/.test(name))).toHaveLength(3);
 

@@ -61,6 +61,7 @@ async function fuzz(door: FuzzedDoor, requests: number, seed: number): Promise<O
       return;
     }
     for (const fault of check(plan.operation, draft.method, draft.path, answer)) say(fault);
+    if (answer.status >= 500) say(await told(door, answer.body));
     if (!isValid || answer.status >= 300) return;
     succeeded.add(plan.operation.operationId);
     if (answer.headers.get("content-type")?.startsWith("application/json"))
@@ -84,6 +85,13 @@ async function fuzz(door: FuzzedDoor, requests: number, seed: number): Promise<O
     await Promise.all(Array.from({ length: atOnce }, work));
   }
   return { faults, statuses, succeeded };
+}
+
+/** What the ledger holds of the failure that a problem names. */
+async function told(door: FuzzedDoor, problem: string): Promise<string> {
+  const [id] = /led_[0-9A-Z]{26}/.exec(problem) ?? [];
+  const { body } = await door.ask("GET", `/api/v1/ledger/${id}`);
+  return `is in the ledger as ${body.slice(0, 2000)}`;
 }
 
 test(

@@ -104,6 +104,20 @@ describe("files", () => {
     expect(answer.headers["content-type"]).toMatch(/^application\/problem\+json/);
   });
 
+  test.each(["form-data", 'form-data; name=""'])(
+    "a part %s without a name is malformed",
+    async (disposition) => {
+      const answer = await door.server.inject({
+        method: "POST",
+        url: "/api/v1/samples/upload",
+        headers: { ...user, "content-type": "multipart/form-data; boundary=x" },
+        payload: `--x\r\nContent-Disposition: ${disposition}\r\n\r\ntext\r\n--x--\r\n`,
+      });
+      expect(answer.statusCode).toBe(400);
+      expect(answer.json().detail).toBe("A part of the form has no name.");
+    },
+  );
+
   test("a form that breaks off is malformed", async () => {
     const answer = await send([{ name: "file", content: "x", file: "a.md" }], false);
     expect(answer.statusCode).toBe(400);

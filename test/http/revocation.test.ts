@@ -10,13 +10,11 @@ let hash: string | null;
 /** Streams that a test left open. */
 const open = new Set<AbortController>();
 
-beforeAll(async () => {
-  door = await openRealDoor({ limits: { heartbeatMs: 20 } });
-  const { access, database } = door.app;
-  await access.users.create(localPrincipal, { name: "first", password });
-  const first = database.read.selectFrom("users").select("password_hash");
-  ({ password_hash: hash } = await first.executeTakeFirstOrThrow());
-  door.app.jobs.define({
+/** A door with a kind of job that does not end by itself, and a hashed password. */
+async function openDoor(limits: { heartbeatMs?: number } = {}): Promise<RealDoor> {
+  const opened = await openRealDoor({ limits });
+  const { access, database, jobs } = opened.app;
+  jobs.define({
     kind: "test.wait",
     unit: "items",
     run: async ({ signal }) => {
@@ -24,6 +22,14 @@ beforeAll(async () => {
       return {};
     },
   });
+  await access.users.create(localPrincipal, { name: "first", password });
+  const first = database.read.selectFrom("users").select("password_hash");
+  ({ password_hash: hash } = await first.executeTakeFirstOrThrow());
+  return opened;
+}
+
+beforeAll(async () => {
+  door = await openDoor();
 });
 afterAll(() => door.close());
 afterEach(() => {
@@ -273,8 +279,18 @@ describe("a key's stream ends when", () => {
   });
 });
 
-describe("a stream ends at the next sign of life when", () => {
-  test("the caller's token is over", async () => {
+describe("at each sign of life the caller is looked at again: a stream", () => {
+  let calm: RealDoor;
+  beforeAll(async () => {
+    calm = door;
+    door = await openDoor({ heartbeatMs: 20 });
+  });
+  afterAll(async () => {
+    await door.close();
+    door = calm;
+  });
+
+  test("ends when the caller's token is over", async () => {
     const who = await somebody();
     const stream = await follow(await startJob(who.id), who.token);
     vi.useFakeTimers({ toFake: ["Date"] });
@@ -283,7 +299,7 @@ describe("a stream ends at the next sign of life when", () => {
     expect(await statusOf(who.token)).toBe(401);
   });
 
-  test("the caller's key is over", async () => {
+  test("ends when the caller's key is over", async () => {
     const who = await somebody();
     const expiresAt = new Date(Date.now() + 10 * minute).toISOString();
     const key = await keyOf(who.principal, { expiresAt });
@@ -294,27 +310,26 @@ describe("a stream ends at the next sign of life when", () => {
     expect(await statusOf(key.headers)).toBe(401);
   });
 
-  test("the caller's session is over", async () => {
+  test("ends when the caller's session is over", async () => {
     const who = await somebody();
     const stream = await follow(await startJob(who.id), who.cookie);
     vi.useFakeTimers({ toFake: ["Date"] });
     vi.setSystemTime(Date.now() + 12 * 60 * minute + 1);
     expect(await stream.end).toMatchObject({ code: "credential_invalid", status: 401 });
   });
-});
 
-test("a stream goes on while nothing of its caller changes", async () => {
-  const { access, jobs } = door.app;
-  const [who, other] = [await somebody(), await somebody()];
-  const job = await startJob(who.id);
-  const stream = await follow(job, who.token);
-  await access.users.update(localPrincipal, other.id, { disabled: true }, nothing);
-  await access.logins.refresh(who.refreshToken, nothing);
-  await access.keys.create(who.principal, { name: "k" });
-  // With each sign of life the caller is looked at again.
-  const seen = stream.heartbeats();
-  await expect.poll(stream.heartbeats).toBeGreaterThan(seen + 2);
-  expect(stream.ended()).toBe(false);
-  await jobs.cancel(job, { owner: "anybody" });
-  expect(await stream.end).toBeNull();
+  test("goes on while nothing of its caller changes", async () => {
+    const { access, jobs } = door.app;
+    const [who, other] = [await somebody(), await somebody()];
+    const job = await startJob(who.id);
+    const stream = await follow(job, who.token);
+    await access.users.update(localPrincipal, other.id, { disabled: true }, nothing);
+    await access.logins.refresh(who.refreshToken, nothing);
+    await access.keys.create(who.principal, { name: "k" });
+    const seen = stream.heartbeats();
+    await expect.poll(stream.heartbeats).toBeGreaterThan(seen + 2);
+    expect(stream.ended()).toBe(false);
+    await jobs.cancel(job, { owner: "anybody" });
+    expect(await stream.end).toBeNull();
+  });
 });

@@ -69,8 +69,6 @@ export function createAccessTokens(options: TokenOptions): AccessTokens {
           issuer,
           audience: issuer,
           typ: tokenType,
-          // Without naming them, a token that lacks `exp` would never end.
-          requiredClaims: ["exp", "iat", "sub", "sid"],
         });
         const claims = readClaims(payload, options.minutes * 60);
         if (claims && protectedHeader.kid === id && isCanonical(token)) return claims;
@@ -87,7 +85,10 @@ export function createAccessTokens(options: TokenOptions): AccessTokens {
 /** How far ahead of ours, in seconds, the clock may have been that issued a token: further, and it was wrong. */
 const clockAhead = 60;
 
-/** What the library leaves open: the kinds of our own claims, and that a token lives no longer than we let any live. */
+/**
+ * What the library leaves open: that our claims are there, and of their kinds (it lets a token pass that has no `exp` and would
+ * never end), and that a token lives no longer than we let any live.
+ */
 function readClaims({ sub, sid, exp, iat }: JWTPayload, longest: number): TokenClaims | null {
   if (typeof sub !== "string" || typeof sid !== "string" || !isTime(exp) || !isTime(iat))
     return null;

@@ -11,8 +11,9 @@ describe("roles", () => {
   });
 
   it("admit those who have them and nobody else", async () => {
-    const { access, close } = await openRooms(freshFolder(onTestFinished));
-    onTestFinished(close);
+    const rooms = await openRooms(freshFolder(onTestFinished));
+    onTestFinished(() => rooms.close());
+    const { access } = rooms;
     expect(access.admit(null, "public")).toBeNull();
     for (const needed of roles) {
       expect(() => access.admit(null, { role: needed })).toThrow(

@@ -65,6 +65,8 @@ export type Access = {
     collection: { id: string; called: string },
     right: GrantLevel,
   ): Promise<GrantLevel>;
+  /** Raises PermissionDeniedError unless the owner of work that goes on by itself may write into a collection at the moment. */
+  demandWriter(owner: string, collection: string): Promise<void>;
   /** Which rule lets a user, key or `local` do something, or refuses it. */
   explain(
     principal: string,
@@ -72,6 +74,8 @@ export type Access = {
   ): Promise<Explanation>;
   /** Signs the caller out of the sign-in it came by, or of all of them. API keys stay: they are revoked one by one. */
   signOut(principal: Principal, everywhere: boolean): Promise<{ ended: number }>;
+  /** Grows with every change that `onChange` tells of. */
+  generation(): number;
   /** Calls `listener` with the ids of principals and sign-ins whose rights were changed or ended, until the returned function is called. */
   onChange(listener: (affected: readonly string[]) => void): () => void;
 };
@@ -89,7 +93,9 @@ export type AccessOptions = {
 export function createAccess(options: AccessOptions): Access {
   const { database } = options;
   const listeners = new Set<(affected: readonly string[]) => void>();
+  let generation = 0;
   const changed = async (affected: readonly string[]) => {
+    generation += 1;
     const all = await withTheirKeys(database, affected);
     for (const listener of listeners) listener(all);
   };
@@ -119,6 +125,15 @@ export function createAccess(options: AccessOptions): Access {
     scopeOf: (principal) => scopeOf(database, principal),
     rightOn: (principal, collection) => rightOn(database, principal, collection),
     demand: (principal, collection, right) => demand(database, principal, collection, right),
+    demandWriter: async (owner, collection) => {
+      const principal = await principalOf(database, keys, owner);
+      const right = principal && (await rightOn(database, principal, collection));
+      const may = principal !== null && roleIncludes(principal.role, "api_user");
+      if (!may || right === null || !rightIncludes(right, "write"))
+        throw new PermissionDeniedError(
+          `${owner}, in whose name this is done, may not write into collection ${collection} any more.`,
+        );
+    },
     explain: (principal, asked) => explain({ database, keys }, principal, asked),
     signOut: async (principal, everywhere) => {
       const end = everywhere
@@ -132,6 +147,7 @@ export function createAccess(options: AccessOptions): Access {
       await changed(ended);
       return { ended: ended.length };
     },
+    generation: () => generation,
     onChange: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);

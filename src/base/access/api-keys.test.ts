@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { freshFolder, openRooms, type Rooms } from "../../../test/fixtures/rooms/open-rooms.ts";
 import { keyPrincipal } from "../../../test/fixtures/rooms/principals.ts";
 import { localPrincipal, type Principal, roleIncludes, roles } from "./index.ts";
-import { findUser, toPrincipal } from "./users.ts";
+import { findUser, toPrincipal } from "./user.ts";
 
 afterEach(() => vi.useRealTimers());
 

@@ -22,7 +22,8 @@ import {
   roleIncludes,
   roles,
 } from "./principal.ts";
-import { findUser, type OnChange } from "./users.ts";
+import { findUser } from "./user.ts";
+import type { OnChange } from "./users.ts";
 
 type KeyRow = Selectable<OpenTables["api_keys"]>;
 
@@ -239,6 +240,7 @@ async function standing(database: Database, key: KeyRow): Promise<Principal | nu
         role: user ? lowerRole(role, user.role as Role) : role,
         kind: "key",
         owner: key.limited === 1 ? key.id : owner,
+        account: owner,
         limited: key.limited === 1,
         session: null,
       };

@@ -4,7 +4,7 @@ import type { Permission } from "./access.ts";
 import type { ApiKeys } from "./api-keys.ts";
 import { localPrincipal, type Principal, roleIncludes } from "./principal.ts";
 import { type Right, rightIncludes, rightsOf } from "./rights.ts";
-import { findUser, toPrincipal } from "./users.ts";
+import { findUser, toPrincipal } from "./user.ts";
 
 /** One rule that was looked at, in order. */
 export type Check = {

@@ -2,7 +2,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { freshFolder, openRooms, type Rooms } from "../../../test/fixtures/rooms/open-rooms.ts";
 import { keyPrincipal } from "../../../test/fixtures/rooms/principals.ts";
 import { localPrincipal, type Principal } from "./index.ts";
-import { toPrincipal } from "./users.ts";
+import { toPrincipal } from "./user.ts";
 
 async function open(): Promise<Rooms> {
   const rooms = await openRooms(freshFolder(onTestFinished));

@@ -1,7 +1,8 @@
 import type { Database, GrantLevel } from "#base/database/index.ts";
 import { LastOwnerError, NotFoundError, PermissionDeniedError } from "#base/errors/index.ts";
 import { localPrincipal, type Principal } from "./principal.ts";
-import { findUser, type OnChange } from "./users.ts";
+import { findUser } from "./user.ts";
+import type { OnChange } from "./users.ts";
 
 /** A right of a user or key on a collection, as its owner sees it. */
 export type Grant = {
@@ -118,7 +119,7 @@ async function findPrincipal(database: Database, named: string): Promise<Named> 
 }
 
 /** A user by id or name, a key that works by its id, or `local`. */
-export async function findNamed(database: Database, named: string): Promise<Named | null> {
+async function findNamed(database: Database, named: string): Promise<Named | null> {
   if (named === localPrincipal.id) return { id: named, name: named, kind: "local" };
   const user = await findUser(database, named);
   if (user) return { id: user.id, name: user.name, kind: "user" };

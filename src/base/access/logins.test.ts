@@ -7,6 +7,7 @@ import { createLockOut } from "./lock-out.ts";
 import { createLogins } from "./logins.ts";
 import { createPasswords } from "./passwords.ts";
 import { createSignIn } from "./sign-in.ts";
+import type { UserChange } from "./update-user.ts";
 
 afterEach(() => vi.useRealTimers());
 
@@ -124,9 +125,9 @@ describe("a login", () => {
       looked.on.resolve();
       return code;
     };
-    const { update, delete: remove } = access.users;
-    const change = (wanted: Parameters<typeof update>[2]) => () =>
-      update(localPrincipal, "anna", wanted, nothing);
+    const change = (wanted: UserChange) => () =>
+      access.users.update(localPrincipal, "anna", wanted, nothing);
+    const remove = () => access.users.delete(localPrincipal, "anna", false, nothing);
     await add("anna", password);
     for (const as of ["tokens", "cookie"] as const) {
       expect(await entering(as, change({ name: "anna" }))).toBe("done");
@@ -137,9 +138,7 @@ describe("a login", () => {
       expect(await entering(as, change({ disabled: true }))).toBe("login_failed");
       await change({ disabled: false })();
     }
-    expect(await entering("tokens", () => remove(localPrincipal, "anna", false, nothing))).toBe(
-      "login_failed",
-    );
+    expect(await entering("tokens", remove)).toBe("login_failed");
     const standing = await database.read
       .selectFrom("logins")
       .select("id")
@@ -314,8 +313,9 @@ describe("a refresh token", () => {
     const given = { name: "anna", password, as: "tokens" } as const;
     const first = await before.access.logins.withPassword(given, nothing);
     await before.close();
-    const { access, close } = await openRooms(folder);
-    onTestFinished(close);
+    const after = await openRooms(folder);
+    onTestFinished(() => after.close());
+    const { access } = after;
     expect(await access.authenticate({ bearer: first.accessToken ?? "" })).toMatchObject({
       name: "anna",
     });

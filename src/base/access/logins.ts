@@ -11,7 +11,8 @@ import type { LockOut } from "./lock-out.ts";
 import type { Passwords } from "./passwords.ts";
 import type { Principal, Role } from "./principal.ts";
 import type { SignIn } from "./sign-in.ts";
-import { findUser, type OnChange, type OnUser, toPrincipal, type UserRow } from "./users.ts";
+import { findUser, toPrincipal, type UserRow } from "./user.ts";
+import type { OnChange, OnUser } from "./users.ts";
 
 /** What a sign-in gives: tokens for programs, or a cookie for a browser, which shows no secret to the page. */
 export type SignedIn = {

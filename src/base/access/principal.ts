@@ -11,6 +11,8 @@ export type Principal = {
   readonly kind: "local" | "user" | "key";
   /** Whose collections and jobs it works on: its own id; for a key that is not limited, the id of whom it works for. */
   readonly owner: string;
+  /** Whom it belongs to: its own id, for every key the user or `local` who made it. */
+  readonly account: string;
   /** A key that reaches only the collections it was given. */
   readonly limited: boolean;
   /** The sign-in by which it came, for signing out. */
@@ -24,6 +26,7 @@ export const localPrincipal: Principal = {
   role: "superadmin",
   kind: "local",
   owner: "local",
+  account: "local",
   limited: false,
   session: null,
 };

@@ -4,7 +4,7 @@ import { freshFolder, openRooms } from "../../../test/fixtures/rooms/open-rooms.
 import type { GrantLevel } from "#base/database/index.ts";
 import { localPrincipal, type Principal, type Role, roleIncludes, roles } from "./index.ts";
 import { rightIncludes, rightsOf, scopeOf } from "./rights.ts";
-import { toPrincipal } from "./users.ts";
+import { toPrincipal } from "./user.ts";
 
 const levels = ["read", "write", "owner"] as const;
 const collections = ["col_0", "col_1", "col_2"];
@@ -128,8 +128,9 @@ it("a right includes itself and those below", () => {
 });
 
 it("who may what is the same by every way to ask, and what the rules say", async () => {
-  const { access, database, close } = await openRooms(freshFolder(onTestFinished));
-  onTestFinished(close);
+  const rooms = await openRooms(freshFolder(onTestFinished));
+  onTestFinished(() => rooms.close());
+  const { access, database } = rooms;
   const store = ({ people, grants }: People) =>
     database.write(async ({ tables }) => {
       for (const table of ["users", "api_keys", "grants"] as const)

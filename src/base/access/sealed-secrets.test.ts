@@ -34,7 +34,9 @@ describe("a sealed secret", () => {
     ] as const) {
       const opening = unseal(otherKey, name, bytes);
       await expect(opening).rejects.toMatchObject(unreadable);
-      const told = await opening.catch((thrown: Error) => `${thrown.message} ${thrown.cause}`);
+      const told = await opening.catch(
+        (thrown: Error) => `${thrown.message} ${String(thrown.cause)}`,
+      );
       expect(told).not.toContain("canary");
       expect(told).not.toContain(key);
     }

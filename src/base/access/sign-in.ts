@@ -3,7 +3,7 @@ import type { Database, WriteHandle } from "#base/database/index.ts";
 import { protectSecret, SignInTokenInvalidError } from "#base/errors/index.ts";
 import { hashSecret } from "./api-keys.ts";
 import { localPrincipal, type Principal } from "./principal.ts";
-import { findUser, toPrincipal } from "./users.ts";
+import { findUser, toPrincipal } from "./user.ts";
 
 /** A session of a browser: the secret goes into the cookie, its hash is kept. */
 export type CookieSession = { readonly secret: string; readonly expiresAt: number };

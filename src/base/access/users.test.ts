@@ -2,7 +2,8 @@ import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { freshFolder, openRooms, type Rooms } from "../../../test/fixtures/rooms/open-rooms.ts";
 import { localPrincipal, type Principal, type Role, roleIncludes, roles } from "./index.ts";
 import { createPasswords } from "./passwords.ts";
-import { findUser, toPrincipal, type UserChange } from "./users.ts";
+import type { UserChange } from "./update-user.ts";
+import { findUser, toPrincipal } from "./user.ts";
 
 afterEach(() => vi.useRealTimers());
 

@@ -50,17 +50,25 @@ export function sqliteDialect(
   };
 }
 
+/** A statement and whether it gives rows, which takes as long to ask as a small query does to run. */
+type Prepared = { readonly statement: StatementSync; readonly hasRows: boolean };
+
+function prepare(connection: DatabaseSync, text: string): Prepared {
+  const statement = connection.prepare(text);
+  return { statement, hasRows: statement.columns().length > 0 };
+}
+
 function sqliteSession(
   connection: DatabaseSync,
   onFailure: OnFailure,
   figures: StatementFigures,
 ): DatabaseConnection {
-  const statements = new Map<string, StatementSync>();
-  const prepared = (text: string): StatementSync => {
+  const statements = new Map<string, Prepared>();
+  const prepared = (text: string): Prepared => {
     const known = statements.get(text);
     if (known) figures.hits += 1;
     else figures.misses += 1;
-    const statement = known ?? connection.prepare(text);
+    const statement = known ?? prepare(connection, text);
     statements.delete(text);
     statements.set(text, statement);
     if (statements.size > statementCacheSize) {
@@ -75,9 +83,9 @@ function sqliteSession(
   };
   const execute = <Row>(query: CompiledQuery): QueryResult<Row> => {
     try {
-      const statement = prepared(query.sql);
+      const { statement, hasRows } = prepared(query.sql);
       const values = query.parameters as readonly SQLInputValue[];
-      if (statement.columns().length > 0) return { rows: statement.all(...values) as Row[] };
+      if (hasRows) return { rows: statement.all(...values) as Row[] };
       const { changes, lastInsertRowid } = statement.run(...values);
       return {
         rows: [],

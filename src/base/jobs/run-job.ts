@@ -126,6 +126,8 @@ async function attempt<Input>(
     state,
     error: error && !cancelled ? JSON.stringify(toProblem(error, { ledgerId })) : null,
     result: result === null || result === undefined ? null : JSON.stringify(result),
+    // What succeeded is not run again: the texts that it was given are not kept beyond their documents.
+    ...(state === "succeeded" ? { input: "{}" } : {}),
     finished_at: Date.now(),
   });
   dependencies.metrics.jobEnded(row.kind, state);

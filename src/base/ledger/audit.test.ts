@@ -145,18 +145,6 @@ describe("the chain", () => {
     expect(course.turns).toBeGreaterThanOrEqual(3);
   });
 
-  it("is not called broken while it grows", async () => {
-    const { audit, append } = await open(3);
-    let writing = true;
-    const writer = (async () => {
-      while (writing) await append();
-    })();
-    for (let round = 0; round < 100; round += 1)
-      expect(await audit.verify()).toMatchObject({ intact: true });
-    writing = false;
-    await writer;
-  });
-
   const columns = [
     ["id", "aud_x"],
     ["time", 1],

@@ -255,32 +255,35 @@ function ledgerQueries(database: Database): Queries {
     report: async (id) => renderRunReport(await run(id)),
     list: (filter) => listEntries(database, filter),
     groups: (filter) => listGroups(database, filter),
-    resolve: async (id, by, notes, scope) => {
-      const entry = await get(id);
-      return database.write(async ({ tables, answer }) => {
-        await tables
-          .updateTable("ledger_entries")
-          .set({
-            resolved: 1,
-            resolved_by: by,
-            resolved_at: Date.now(),
-            resolution_notes: redactText(notes),
-          })
-          .where(
-            scope === "entry" ? "id" : "fingerprint",
-            "=",
-            scope === "entry" ? entry.id : entry.fingerprint,
-          )
-          .execute();
-        const row = await tables
-          .selectFrom("ledger_entries")
-          .selectAll()
-          .where("id", "=", entry.id)
-          .executeTakeFirstOrThrow();
-        return answer(fromLedgerRow(row));
-      });
-    },
+    resolve: async (id, by, notes, scope) =>
+      resolveEntries(database, await get(id), { by, notes, scope }),
   };
+}
+
+/** Marks an entry, or all of its group, as resolved; returns the entry as it is then. */
+function resolveEntries(
+  database: Database,
+  { id, fingerprint }: LedgerEntry,
+  { by, notes, scope }: { by: string; notes: string; scope: "entry" | "group" },
+): Promise<LedgerEntry> {
+  return database.write(async ({ tables, answer }) => {
+    await tables
+      .updateTable("ledger_entries")
+      .set({
+        resolved: 1,
+        resolved_by: by,
+        resolved_at: Date.now(),
+        resolution_notes: redactText(notes),
+      })
+      .where((is) => (scope === "entry" ? is("id", "=", id) : is("fingerprint", "=", fingerprint)))
+      .execute();
+    const row = await tables
+      .selectFrom("ledger_entries")
+      .selectAll()
+      .where("id", "=", id)
+      .executeTakeFirstOrThrow();
+    return answer(fromLedgerRow(row));
+  });
 }
 
 async function listEntries(database: Database, filter: LedgerFilter): Promise<LedgerEntry[]> {

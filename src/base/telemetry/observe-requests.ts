@@ -20,6 +20,8 @@ export type RequestEnd = {
   /** 499 where the client went away before there was an answer. */
   readonly status: number;
   readonly milliseconds: number;
+  /** Where the request came from, where that is to be logged. */
+  readonly address?: string | undefined;
   /** It lasted as long as the client liked, as an event stream does: its time is no latency. */
   readonly endless?: boolean;
 };
@@ -59,11 +61,13 @@ export function createRequestObserver(telemetry: {
       run,
       identified: (principal) => void (context.principal = principal),
       end: (how) => {
-        const { route, status, milliseconds, endless = false } = how;
+        const { route, status, milliseconds, address, endless = false } = how;
         metrics.request({ method, route, status, milliseconds: endless ? null : milliseconds });
         endSpan(span, known, how);
         const ms = Math.round(milliseconds * 10) / 10;
-        run(() => logger.info({ method, route, status, ms }, "request"));
+        run(() =>
+          logger.info({ method, route, status, ms, ...(address ? { address } : {}) }, "request"),
+        );
       },
     };
   };

@@ -71,6 +71,8 @@ function openSession(context: Context, version: string): Session {
   });
 }
 
+// What Candor writes is for this user alone, in whichever folder it lies.
+process.umask(0o077);
 const exit = await runCli(
   process.argv.slice(2),
   { flags: {}, environment: processEnvironment(), workingDirectory: process.cwd() },

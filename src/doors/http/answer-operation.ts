@@ -4,7 +4,7 @@ import type { Job } from "#base/jobs/index.ts";
 import type { Operation } from "#operations/index.ts";
 import { type Answer, type Caller, runOperation } from "#operations/index.ts";
 import type { Door } from "./door.ts";
-import { setSessionCookie } from "./identify.ts";
+import { demandOf, identify, setSessionCookie } from "./identify.ts";
 import { readInput } from "./read-input.ts";
 import { routeOf } from "./answer-problem.ts";
 
@@ -16,6 +16,9 @@ export async function answerOperation(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const { fields, wait } = await readInput(door, operation, request);
+  // Bodies take their time: who was let in with the headers may not be with the last byte.
+  if (door.app.access.generation() !== request.judgedAt)
+    request.principal = await identify(door, request, demandOf(operation));
   const seconds = door.app.configuration.config.server.requestTimeoutSeconds;
   const deadline = startDeadline(seconds, reply);
   try {
@@ -81,11 +84,13 @@ function startDeadline(seconds: number, reply: FastifyReply): Deadline {
     resolve("late");
     controller.abort();
   }, seconds * 1000);
-  return {
-    signal: AbortSignal.any([controller.signal, clientGone(reply)]),
-    passed: promise,
-    end: () => clearTimeout(timer),
+  // An answer that was sent whole needs nobody told that it is over.
+  const left = () => {
+    if (!reply.raw.writableFinished) controller.abort();
   };
+  if (reply.raw.closed) left();
+  else reply.raw.once("close", left);
+  return { signal: controller.signal, passed: promise, end: () => clearTimeout(timer) };
 }
 
 /** Aborted once the connection is closed: nobody waits for the answer any more. */

@@ -6,7 +6,7 @@ import { type Operation, streamOperation } from "#operations/index.ts";
 import { callerOf, clientGone } from "./answer-operation.ts";
 import { toRecordedProblem } from "./answer-problem.ts";
 import type { Door } from "./door.ts";
-import { identify } from "./identify.ts";
+import { demandOf, identify } from "./identify.ts";
 import { readInput } from "./read-input.ts";
 
 /**
@@ -76,7 +76,7 @@ function watchRights(
     const { id = "", owner = "", session = null } = principal ?? {};
     if (affected.some((one) => [id, owner, session?.id].includes(one))) changed();
   });
-  const demand = { permission: operation.permission, reads: operation.effect === "read" };
+  const demand = demandOf(operation);
   const recheck = setInterval(() => {
     identify(door, request, demand).catch((thrown: unknown) => controller.abort(thrown));
   }, door.limits.heartbeatMs);

@@ -51,6 +51,7 @@ export async function createServer(
   });
   server.decorateRequest("principal", null);
   server.decorateRequest("course", null);
+  server.decorateRequest("judgedAt", 0);
   enterCourses(server, door, observe);
   addJsonParser(server, limits);
   await server.register(multipart);
@@ -145,6 +146,8 @@ function beginCourse(
   });
   request.course = course;
   const closed = door.app.metrics.opened("request");
+  // A stream has a dozen things to take back at its end; Node warns from eleven on.
+  reply.raw.setMaxListeners(20);
   reply.raw.once("close", () => {
     if (request.principal) course.identified(request.principal.id);
     closed();
@@ -154,6 +157,8 @@ function beginCourse(
       // Who goes away before there is an answer gets none: 499, as for a cancelled call.
       status: reply.raw.writableEnded ? reply.statusCode : 499,
       milliseconds: reply.elapsedTime,
+      // Where somebody was refused, it is worth knowing from where.
+      address: [401, 403, 429].includes(reply.statusCode) ? request.ip : undefined,
       endless: String(reply.getHeader("content-type")).startsWith("text/event-stream"),
     });
   });

@@ -24,6 +24,8 @@ declare module "fastify" {
   interface FastifyRequest {
     /** Who calls, once the request was identified. */
     principal: Principal | null;
+    /** The generation of rights at which the caller was identified. */
+    judgedAt: number;
     /** In whose course the request is answered, once its headers were read. */
     course: RequestCourse | null;
   }

@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Permission, Principal } from "#base/access/index.ts";
 import { CandorError, CredentialInvalidError } from "#base/errors/index.ts";
 import { cameOverTls, checkSamePage } from "./check-origin.ts";
+import type { Operation } from "#operations/index.ts";
 import type { Door } from "./door.ts";
 
 /** What a route asks of its caller, before the body is read. */
@@ -10,6 +11,11 @@ export type Demand = {
   /** Whether the call changes nothing whatever it sends. */
   readonly reads: boolean;
 };
+
+/** What an operation asks of its caller. */
+export function demandOf({ permission, effect }: Operation): Demand {
+  return { permission, reads: effect === "read" };
+}
 
 /**
  * Finds out who calls and whether the role suffices, before any of the body is read. An API key that is wrong is always

@@ -51,7 +51,7 @@ export async function createAdmission(server: FastifyInstance, door: Door): Prom
       const bearer = request.headers.authorization;
       const seal = bearer === undefined ? undefined : hash("sha256", bearer, "base64");
       if (isNobody(request)) await perAddress.count(request);
-      const isGuess = seal === undefined ? signsIn(demand) : !known.has(seal);
+      const isGuess = signsIn(demand) || (seal !== undefined && !known.has(seal));
       if (isGuess) await failures.look(request);
       const principal = await tryToIdentify(request, demand, seal);
       if (principal === null) {
@@ -113,7 +113,8 @@ function limitersOf(server: FastifyInstance, door: Door) {
     perCaller: create(
       "What one caller may ask",
       () => limits().requestsPerMinute,
-      ({ principal }) => principal?.id ?? "",
+      // All keys of somebody count as one caller.
+      ({ principal }) => principal?.account ?? "",
     ),
     perAddress: create(
       "What one address may ask without being signed in",

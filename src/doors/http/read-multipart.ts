@@ -37,6 +37,7 @@ export async function readMultipart(
     for await (const part of request.parts({
       limits: limitsOf(door, request.routeOptions.bodyLimit),
     })) {
+      if (!part.fieldname) throw new MalformedRequestError("A part of the form has no name.");
       if (part.type === "file") files.set(part.fieldname, await readFilePart(part, files));
       else texts.set(part.fieldname, addText(texts.get(part.fieldname), part));
     }

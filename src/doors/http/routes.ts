@@ -6,7 +6,7 @@ import { answerProblem } from "./answer-problem.ts";
 import { answerStream } from "./answer-stream.ts";
 import type { Door } from "./door.ts";
 import { isConnected } from "./limit-connections.ts";
-import { type Demand, identify } from "./identify.ts";
+import { type Demand, demandOf, identify } from "./identify.ts";
 import { type Admission, isNobody } from "./limit-rates.ts";
 
 /** A way in: what is below it is told to the 405. */
@@ -44,7 +44,7 @@ export function operationRoutes(door: Door): Route[] {
       {
         method: place.method,
         path: pathOf(place),
-        demand: { permission: operation.permission, reads: operation.effect === "read" },
+        demand: demandOf(operation),
         bodyLimit: bodyLimitOf(door, operation),
         endless: streams,
         operation: operation.name,
@@ -89,6 +89,7 @@ export function addRoutes(
         // Requests that this process makes to itself have no connection: they come one after the other.
         if (!watched && isConnected(request)) door.load.enter();
         const free = watched && isNobody(request);
+        request.judgedAt = door.app.access.generation();
         try {
           request.principal = await (free
             ? identify(door, request, route.demand)

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { defineOperation } from "../define-operation.ts";
-import { secretField, signedInSchema } from "./auth-schema.ts";
+import { secretField } from "../shapes.ts";
+import { signedInSchema } from "./auth-schema.ts";
 
 export const authLogin = defineOperation({
   name: "auth.login",

@@ -1,6 +1,5 @@
 import { z } from "zod";
-
-export const rightSchema = z.enum(["owner", "write", "read"]);
+import { rightSchema } from "../shapes.ts";
 
 export const grantSchema = z.object({
   principal: z.object({

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { allowed, collectionField } from "../allowed-collection.ts";
 import { defineOperation } from "../define-operation.ts";
-import { granteeField, grantSchema, rightSchema } from "./grant-schema.ts";
+import { rightSchema } from "../shapes.ts";
+import { granteeField, grantSchema } from "./grant-schema.ts";
 
 export const grantsSet = defineOperation({
   name: "grants.set",

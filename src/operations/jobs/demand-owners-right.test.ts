@@ -5,7 +5,7 @@ import {
   openTestApp,
   type TestApp,
 } from "../../../test/fixtures/rooms/open-test-app.ts";
-import { operations, runOperation } from "../index.ts";
+import { operations, runOperation } from "#operations/index.ts";
 
 type Json = Record<string, unknown>;
 

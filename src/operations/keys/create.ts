@@ -3,7 +3,7 @@ import { roles } from "#base/access/index.ts";
 import { AuthenticationRequiredError, InputInvalidError } from "#base/errors/index.ts";
 import { collectionField, demandCollection } from "../allowed-collection.ts";
 import { defineOperation } from "../define-operation.ts";
-import { rightSchema } from "../grants/grant-schema.ts";
+import { rightSchema } from "../shapes.ts";
 import { keySchemaFields } from "./key-schema.ts";
 
 export const keysCreate = defineOperation({

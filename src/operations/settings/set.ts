@@ -13,5 +13,8 @@ export const settingsSet = defineOperation({
   http: { method: "PATCH", path: "/settings" },
   cli: null,
   tools: [{ name: "configure_system", rename: { values: "config" } }],
-  run: async ({ app, input }) => app.configuration.set(input.values),
+  run: async ({ app, input, target }) => {
+    target("setting", Object.keys(input.values).join(" "));
+    return app.configuration.set(input.values);
+  },
 });

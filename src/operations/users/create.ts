@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { roles } from "#base/access/index.ts";
 import { AuthenticationRequiredError } from "#base/errors/index.ts";
-import { secretField } from "../auth/auth-schema.ts";
 import { defineOperation } from "../define-operation.ts";
+import { secretField } from "../shapes.ts";
 import { userNameSchema, userSchema } from "./user-schema.ts";
 
 export const usersCreate = defineOperation({

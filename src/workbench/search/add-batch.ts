@@ -61,6 +61,7 @@ export function addBatchJob(
       };
       for (let from = 0; from < documents.length; from += batchSize) {
         if (context.signal.aborted) break;
+        await dependencies.demandWriter(context.owner, batch.collection.id);
         const together = documents.slice(from, from + batchSize);
         await Promise.all(
           together.map((document, place) => addItem(batch, from + place, document)),

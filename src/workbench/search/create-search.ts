@@ -93,9 +93,14 @@ export function createSearch(dependencies: SearchDependencies): Search {
       concurrency: machine.settings().indexConcurrency,
       trashDays: machine.settings().trashDays,
     }),
+    demandWriter: (owner, collection) => access.demandWriter(owner, collection),
   };
   jobs.define(addBatchJob(indexing, collections.find));
-  jobs.define(syncJob(indexing, collections.find));
+  jobs.define(
+    syncJob(indexing, collections.find, async (root, anywhere) => {
+      await allowedPath(anywhere, root, machine.settings().roots);
+    }),
+  );
   const start = jobStarter(database, jobs);
   const keywords = keepKeywords(database, ledger);
   const querying = { database, ledger, embeddings, vectors, jobs, counted: new Map() };
@@ -120,8 +125,9 @@ export function createSearch(dependencies: SearchDependencies): Search {
     startBatch: (collection, principal, batch) =>
       start("documents.addBatch", collection, principal, batch),
     startSync: async (collection, principal, { path, include, exclude }) => {
-      const root = await allowedRoot(principal, path, machine.settings().roots);
-      return start("collections.sync", collection, principal, { root, include, exclude });
+      const anywhere = principal.kind === "local";
+      const root = await allowedRoot(anywhere, path, machine.settings().roots);
+      return start("collections.sync", collection, principal, { root, anywhere, include, exclude });
     },
     query: (scope, query, position, options) => runQuery(querying, scope, query, position, options),
     explain: (scope, asked, options) => explainHit(querying, scope, asked, options),
@@ -173,13 +179,13 @@ function preparingPools(
   };
 }
 
-/** The real path of a folder that `principal` may index: `local` any, others those below `storage.roots`. */
+/** The real path of a folder that may be indexed: `anywhere` by `local`, else below `storage.roots`. */
 async function allowedRoot(
-  principal: Principal,
+  anywhere: boolean,
   path: string,
   roots: readonly string[],
 ): Promise<string> {
-  const root = await allowedPath(principal, path, roots);
+  const root = await allowedPath(anywhere, path, roots);
   if ((await stat(root)).isDirectory()) return root;
   throw new InputInvalidError(
     `${path} is a file; a sync takes a folder. Add a single file with \`candor add\`.`,
@@ -188,14 +194,14 @@ async function allowedRoot(
 }
 
 async function allowedPath(
-  principal: Principal,
+  anywhere: boolean,
   path: string,
   roots: readonly string[],
 ): Promise<string> {
-  if (principal.kind !== "local" && !isAbsolute(path))
+  if (!anywhere && !isAbsolute(path))
     throw new PathRefusedError(`The path ${path} is not absolute.`);
-  const real = await realFolder(resolve(path), principal.kind === "local");
-  if (principal.kind === "local") return real;
+  const real = await realFolder(resolve(path), anywhere);
+  if (anywhere) return real;
   for (const root of roots) {
     // A configured folder that is not there allows nothing, and says nothing of itself.
     if (!existsSync(root)) continue;

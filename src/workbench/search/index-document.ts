@@ -22,6 +22,8 @@ export type IndexDependencies = {
   /** The worker pool that reads and cuts documents for a space. */
   preparing: (space: Space) => Promise<WorkerPool>;
   limits: () => { timeoutMs: number; concurrency: number; trashDays: number };
+  /** Raises PermissionDeniedError once a job's owner may not write into its collection any more. */
+  demandWriter: (owner: string, collection: string) => Promise<void>;
 };
 
 /** A document's bytes and what its caller says of it. */

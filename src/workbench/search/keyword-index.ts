@@ -79,10 +79,7 @@ const chunksPerTurn = 200;
 const entrySource = sql`from chunks join documents on documents.id = chunks.document_id`;
 
 /** What is wrong with a collection's keyword table as a whole, or null: it must be sound and have an entry per chunk. */
-async function findKeywordFault(
-  database: Database,
-  collection: string,
-): Promise<string | null> {
+async function findKeywordFault(database: Database, collection: string): Promise<string | null> {
   const table = tableName(collection);
   const { rows: parts } = await sql<{ name: string }>`select name from sqlite_master
     where name in (${table}, ${`${table}_docsize`})`.execute(database.unscoped);

@@ -14,8 +14,10 @@ import { trashDocument } from "./trash-rows.ts";
 
 export type SyncInput = {
   collection: string;
-  /** Resolved and allowed when the job was made. */
+  /** Resolved and allowed when the job was made; looked at again with each attempt. */
   root: string;
+  /** Whether `local` made the job, who may name any folder. */
+  anywhere?: boolean | undefined;
   include?: string[] | undefined;
   exclude?: string[] | undefined;
 };
@@ -53,13 +55,17 @@ type Sync = {
 export function syncJob(
   dependencies: IndexDependencies,
   find: (id: string) => Promise<CollectionRow>,
+  checkRoot: (root: string, anywhere: boolean) => Promise<void>,
 ): JobKind<SyncInput> {
   return {
     kind: "collections.sync",
     unit: "files",
     run: async (context) => {
       const collection = await find(context.input.collection);
-      await checkRoot(context.input.root);
+      const { root, anywhere } = context.input;
+      await demandFolder(root);
+      // Jobs of earlier versions do not say it; then only `local` itself was `local`.
+      await checkRoot(root, anywhere ?? context.owner === "local");
       const sync: Sync = {
         dependencies,
         context,
@@ -86,7 +92,7 @@ export function syncJob(
   };
 }
 
-async function checkRoot(root: string): Promise<void> {
+async function demandFolder(root: string): Promise<void> {
   try {
     await stat(root);
   } catch (thrown) {
@@ -130,6 +136,7 @@ async function indexFiles(sync: Sync): Promise<void> {
   let fatal: CandorError | null = null;
   for await (const entry of walk(context)) {
     if (context.signal.aborted || fatal) break;
+    await dependencies.demandWriter(context.owner, sync.collection.id);
     if (entry.kind !== "failed" || !entry.directory) sync.seen.add(entry.key);
     if (context.only && !isWanted(context.only, entry.key)) continue;
     const work = handle(sync, entry).catch((thrown: unknown) => {
@@ -278,6 +285,7 @@ async function removeGone(sync: Sync): Promise<void> {
   if (sync.total !== null) context.expect(sync.total + gone.length);
   for (const { id, key } of gone) {
     if (context.signal.aborted) return;
+    await dependencies.demandWriter(context.owner, collection.id);
     const trashed = await context.finish(
       `${key} (removed)`,
       { outcome: "done", reason: "removed" },
