@@ -121,7 +121,7 @@ describe("the checks see", () => {
   test.each([
     ["a command", "```sh\ncandor chat\n```"],
     ["an option", "```sh\ncandor search backup --top 3\n```"],
-    ["a command in a sentence", "Run `candor backup` first."],
+    ["a command in a sentence", "Run `candor compact` first."],
     ["a script", "```sh\nnpm run deploy\n```"],
   ])("%s that does not exist", (_what, text) => {
     expect(falseCommands(text)).toHaveLength(1);

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import rateLimit from "@fastify/rate-limit";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import type { Principal } from "#base/access/index.ts";
+import { localPrincipal, type Principal } from "#base/access/index.ts";
 import { CandorError, RateLimitedError } from "#base/errors/index.ts";
 import type { Door } from "./door.ts";
 import { type Demand, identify } from "./identify.ts";
@@ -110,12 +110,7 @@ function limitersOf(server: FastifyInstance, door: Door) {
     };
   };
   return {
-    perCaller: create(
-      "What one caller may ask",
-      () => limits().requestsPerMinute,
-      // All keys of somebody count as one caller.
-      ({ principal }) => principal?.account ?? "",
-    ),
+    perCaller: create("What one caller may ask", () => limits().requestsPerMinute, callerOf),
     perAddress: create(
       "What one address may ask without being signed in",
       () => limits().requestsPerMinutePerAddress,
@@ -127,6 +122,12 @@ function limitersOf(server: FastifyInstance, door: Door) {
       addressOf,
     ),
   };
+}
+
+/** All keys of a user count as one caller with them; those that the operator made for programs count each by itself. */
+function callerOf({ principal }: FastifyRequest): string {
+  if (principal === null) return "";
+  return principal.account === localPrincipal.id ? principal.id : principal.account;
 }
 
 /** The address that asks. Whoever has an IPv6 address has 2^64 of them: they count as one. */
