@@ -1,10 +1,11 @@
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { z } from "zod";
 import { roles } from "#base/access/index.ts";
 import { categories, errorCatalogue, noticeCatalogue, severities } from "#base/errors/index.ts";
 import { buildCommands } from "#doors/cli/index.ts";
-import { operations } from "#operations/index.ts";
+import { type Operation, operations } from "#operations/index.ts";
 import { renderDocuments } from "../scripts/generate-docs.ts";
 import { faultCatalogue } from "../src/base/config/faults.ts";
 import { environmentNames, settingsByKey } from "../src/base/config/settings.ts";
@@ -165,6 +166,8 @@ const knownWords = new Set<string>([
   ...categories,
   ...severities,
   ...roles,
+  ...operations.flatMap(wordsOfAnswer),
+  "trace_id", // a field of log lines, as OpenTelemetry names it
 ]);
 const knownVariables = new Set([
   ...[...settingsByKey.keys()].flatMap(environmentNames),
@@ -187,6 +190,12 @@ function falseNames(page: string, text: string): string[] {
     ...variables.filter((name) => !knownVariables.has(name)),
     ...(page === wishes ? [] : falsePaths(text)),
   ];
+}
+
+/** The words of several parts among the values that an operation's answer may have. */
+function wordsOfAnswer({ output }: Operation): string[] {
+  const schema = JSON.stringify(z.toJSONSchema(output, { io: "output", unrepresentable: "any" }));
+  return [...schema.matchAll(/"([a-z]+(?:_[a-z]+)+)"/g)].map(([, word = ""]) => word);
 }
 
 function isFalseName(name: string): boolean {

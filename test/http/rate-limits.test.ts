@@ -100,6 +100,27 @@ describe("one caller", () => {
     expect((await send()).statusCode).toBe(200);
   });
 
+  test("is a user with all their keys; what the operator made for programs counts by itself", async () => {
+    const door = await openDoor({ "security.requestsPerMinute": 60 });
+    const { access } = door.app;
+    const { id } = await access.users.create(localPrincipal, { name: "anna", role: "api_user" });
+    const anna = await access.principalOf(id);
+    if (!anna) throw new TypeError("the user is not there");
+    const keysOf = async (by: typeof anna) => {
+      const made = [
+        await access.keys.create(by, { name: "one" }),
+        await access.keys.create(by, { name: "two", grants: [] }),
+      ];
+      return made.map(({ key }) => ({ authorization: `Bearer ${key}` }));
+    };
+    const lastOf = async ([one, two]: Awaited<ReturnType<typeof keysOf>>) => {
+      await statuses(60, () => ask(door, { url: sample, headers: one ?? {} }));
+      return (await ask(door, { url: sample, headers: two ?? {} })).statusCode;
+    };
+    expect(await lastOf(await keysOf(anna))).toBe(429);
+    expect(await lastOf(await keysOf(localPrincipal))).toBe(200);
+  });
+
   test("has the limit that is set while the server runs", async () => {
     const door = await openDoor({});
     const headers = await door.as("read_only");
@@ -217,6 +238,12 @@ describe("guessing", () => {
     const right = door.app.access.signIn.issueToken();
     expect((await signIn(right)).statusCode).toBe(429);
     expect((await signIn(right, "a=b")).statusCode).toBe(429);
+    // Nor is a key that is good: it makes no guess a better one.
+    const headers = await door.as("read_only");
+    await ask(door, { url: sample, headers, from: "192.0.2.2" });
+    const url = "/api/v1/auth/signin";
+    const payload = { token: right };
+    expect((await ask(door, { url, method: "POST", headers, payload })).statusCode).toBe(429);
     await expect(door.app.access.signIn.redeem(right)).resolves.toBeDefined();
   });
 

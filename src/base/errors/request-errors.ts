@@ -146,7 +146,7 @@ export const LoginFailedError = line(
 export const LoginLockedError = line(
   "LoginLockedError",
   "login_locked",
-  [429, "medium", "authentication", "retry"],
+  [429, "medium", "security", "retry"],
   "Too many failed logins with this name",
   "The name is locked for `security.lockoutMinutes`, whether or not such a user exists. A new password given by an admin unlocks it.",
 );

@@ -2,7 +2,11 @@ import { constants } from "node:fs";
 import { copyFile, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { copyStore, syncFolder } from "#base/database/index.ts";
-import { DatabaseCorruptError, DiskFullError } from "#base/errors/index.ts";
+import {
+  DatabaseCorruptError,
+  DataDirectoryUnusableError,
+  DiskFullError,
+} from "#base/errors/index.ts";
 import { isProcessAlive } from "#base/network/index.ts";
 import {
   type BackupFile,
@@ -43,6 +47,8 @@ export async function backUp(source: BackupSource, folder: string): Promise<Back
   const name = `${backupPrefix}${stamp(startedAt)}`;
   const unfinished = join(folder, `.${name}.${process.pid}.unfinished`);
   const path = join(folder, name);
+  /** Where the backup lies now: a failure takes it away, under its final name too. */
+  let made = unfinished;
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await removeLeftovers(folder);
@@ -66,11 +72,12 @@ export async function backUp(source: BackupSource, folder: string): Promise<Back
     };
     await writeAtomically(join(unfinished, "manifest.json"), renderManifest(manifest));
     await rename(unfinished, path);
+    made = path;
     await syncFolder(folder);
     const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
     return { ...manifest, path, bytes, left: await findLeft(source.home) };
   } catch (thrown) {
-    await rm(unfinished, { recursive: true, force: true });
+    await rm(made, { recursive: true, force: true });
     throw explain(thrown, folder);
   }
 }
@@ -117,6 +124,14 @@ function explain(thrown: unknown, folder: string): unknown {
     return new DiskFullError(`The disk is full: no backup was made in ${basename(folder)}.`, {
       cause: thrown,
     });
+  if (thrown instanceof Error && "code" in thrown && thrown.code === "EIO")
+    return new DataDirectoryUnusableError(
+      `The disk failed while a backup was written to ${basename(folder)}, so none was made: ${thrown.message}`,
+      {
+        cause: thrown,
+        nextStep: { text: "Name a folder on another disk: `candor backup FOLDER`." },
+      },
+    );
   if (!(thrown instanceof DatabaseCorruptError)) return thrown;
   return new DatabaseCorruptError(
     `The database is damaged, so no backup was made. ${thrown.message}`,
