@@ -9,16 +9,18 @@ import { documentsDelete } from "#operations/documents/delete.ts";
 import { embeddingsEmbed } from "#operations/embeddings/embed.ts";
 import { settingsSet } from "#operations/settings/set.ts";
 import { modelFolders, openTestApp, type TestApp } from "./fixtures/rooms/open-test-app.ts";
-import { keyPrincipal } from "./fixtures/rooms/principals.ts";
+import { keyPrincipal, makeUser } from "./fixtures/rooms/principals.ts";
 
 let room: TestApp;
 beforeAll(async () => {
   room = await openTestApp({ "models.static": [modelFolders.tiny] });
+  anna = await makeUser(room.app.access, "anna");
+  berta = await makeUser(room.app.access, "berta");
 });
 afterAll(() => room.close());
 
-const anna = keyPrincipal("anna");
-const berta = keyPrincipal("berta");
+let anna: Principal;
+let berta: Principal;
 const all = async (by?: Principal, kind?: "job" | "action" | "error") =>
   (await room.call(activityList, { limit: 100, ...(kind ? { kind } : {}) }, by)).items;
 

@@ -326,6 +326,9 @@ function makeTargets(
     },
     job: async () => {
       const { id } = (await run("collections.create", { name: freshName() })) as { id: string };
+      // A job goes on in its owner's name: the owner must be allowed to write.
+      if (owner !== localPrincipal)
+        await run("grants.set", { collection: id, principal: owner.owner, right: "write" });
       const input = { collection: id, documents: [{ content: freshName() }] };
       const by: Principal = { ...owner, role: "admin", limited: false };
       const { job } = (await run("documents.addBatch", input, by)) as { job: { id: string } };

@@ -155,7 +155,7 @@ describe("a leg that cannot run", () => {
       details: { legs: [{ name: "semantic" }, { name: "keyword" }] },
     });
     const keyword = search("cormorants", { mode: "keyword", collections: ["broken"] });
-    await expect(keyword).rejects.toMatchObject({ status: 500 });
+    await expect(keyword).rejects.toMatchObject({ code: "keyword_index_damaged", status: 503 });
   });
 
   test("the keyword one: meaning alone, with a notice", async () => {

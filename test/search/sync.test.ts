@@ -12,7 +12,6 @@ import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import type { Job } from "#base/jobs/index.ts";
-import { localPrincipal } from "#base/access/index.ts";
 import { collectionsCreate } from "#operations/collections/create.ts";
 import { collectionsGet } from "#operations/collections/get.ts";
 import { collectionsSync } from "#operations/collections/sync.ts";
@@ -26,6 +25,7 @@ import { searchQuery } from "#operations/search/query.ts";
 import { trashEmpty } from "#operations/trash/empty.ts";
 import type { Principal } from "#base/access/index.ts";
 import { openTestApp, type TestApp } from "../fixtures/rooms/open-test-app.ts";
+import { makeUser } from "../fixtures/rooms/principals.ts";
 
 let room: TestApp;
 beforeAll(async () => {
@@ -311,10 +311,7 @@ describe("keys and roots", () => {
   });
 
   test("other principals than local sync only below storage.roots, after links are resolved", async () => {
-    const { access } = room.app;
-    const key = await access.keys.create(localPrincipal, { name: "writer", grants: [] });
-    const writer = await access.principalOf(key.id);
-    if (!writer) throw new TypeError("the key does not stand");
+    const writer = await makeUser(room.app.access, `writer-${count}`);
     const { id } = await room.call(collectionsGet, { collection });
     await room.grant(writer, id, "write");
     mkdirSync(join(root, "allowed/inside"), { recursive: true });

@@ -126,7 +126,7 @@ async function provoke(format: "json" | "text") {
 describe("no text of a caller begins a line or makes a field", () => {
   test("in JSON", { timeout: 60_000 }, async () => {
     const known =
-      /^(?:level|time|message|requestId|jobId|principal|trace_id|span_id|ledgerId|code|item|operation|method|route|status|ms|error|part|run)$/;
+      /^(?:level|time|message|requestId|jobId|principal|trace_id|span_id|ledgerId|code|item|operation|method|route|status|ms|address|error|part|run)$/;
     for (const line of await provoke("json")) {
       expect(line).not.toMatch(hidden);
       const fields = JSON.parse(line) as Record<string, unknown>;

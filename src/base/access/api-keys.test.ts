@@ -37,6 +37,7 @@ describe("keys", () => {
       role: "developer",
       kind: "key",
       owner: "local",
+      account: "local",
       limited: false,
       session: null,
     });
