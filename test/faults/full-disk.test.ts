@@ -156,7 +156,8 @@ describe.skipIf(!mayMount)("a full disk (needs the right to mount)", () => {
       const job = await startSync(server, "notes", folder);
       await followItems(server, job, 20);
       const free = fill(disk);
-      const refused = await server.ask("POST", "/collections", { name: "more" });
+      // The write-ahead log may have room of its own for a while.
+      const refused = await firstRefusal(server);
       expect(refused).toMatchObject({ status: 507 });
       const told = await countDocuments(server);
       expect(told).toBeGreaterThanOrEqual(20);
@@ -172,6 +173,14 @@ describe.skipIf(!mayMount)("a full disk (needs the right to mount)", () => {
     },
   );
 });
+
+/** Writes until a write is not taken any more, at most a thousand times. */
+async function firstRefusal(server: Server) {
+  for (let at = 0; ; at += 1) {
+    const answer = await server.ask("POST", "/collections", { name: `more-${at}` });
+    if (answer.status !== 201 || at === 1000) return answer;
+  }
+}
 
 describe.skipIf(!mayMount)("a data directory that cannot be written", () => {
   test(
