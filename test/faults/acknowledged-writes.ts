@@ -91,7 +91,7 @@ export const kinds: Readonly<Record<string, Client>> = {
   document: async (server, ledger, draw, client) => {
     const key = `${client}-${draw(6)}.md`;
     const thing = thingOf(ledger, `document ${key}`);
-    const path = "/collections/work/documents";
+    const path = "/collections/writes/documents";
     if (thing.certain === "absent" || draw(3) > 0) {
       // Deleted ones come back by the trash now and then, with all that they had.
       if (thing.certain === "absent" && thing.spare !== undefined && draw(2) === 0) {
@@ -195,7 +195,7 @@ export const kinds: Readonly<Record<string, Client>> = {
     const grantee = `grantee-${draw(2)}`;
     const thing = thingOf(ledger, `grant ${grantee}`);
     const right = ["read", "write", "owner"][draw(3)] ?? "read";
-    const path = "/collections/work/grants";
+    const path = "/collections/writes/grants";
     const request =
       thing.certain !== "absent" && draw(3) === 0
         ? {
@@ -254,7 +254,7 @@ function readStates(home: string): (name: string, thing: Thing) => State {
     new Map(store.all(query).map(({ name, state }) => [String(name), String(state)]));
   const tables: Readonly<Record<string, Map<string, State>>> = {
     document: map(
-      "select key as name, sha256 as state from documents where collection_id = (select id from collections where name = 'work')",
+      "select key as name, sha256 as state from documents where collection_id = (select id from collections where name = 'writes')",
     ),
     collection: map("select name, description as state from collections where trash_id is null"),
     key: map(
@@ -263,7 +263,7 @@ function readStates(home: string): (name: string, thing: Thing) => State {
     user: map("select name, role as state from users"),
     grant: map(
       `select users.name, level as state from grants join users on users.id = principal_id
-       where collection_id = (select id from collections where name = 'work')`,
+       where collection_id = (select id from collections where name = 'writes')`,
     ),
   };
   const byId: Readonly<Record<string, Map<string, State>>> = {

@@ -30,7 +30,7 @@ const mostAnswers = 60;
 
 /** What the clients work on besides what they make themselves. */
 async function begin(server: Server, { done }: Acknowledged): Promise<void> {
-  for (const name of ["work", "synced"]) await server.ask("POST", "/collections", { name });
+  for (const name of ["writes", "synced"]) await server.ask("POST", "/collections", { name });
   for (const name of ["grantee-0", "grantee-1"])
     expect(await server.ask("POST", "/users", { name, password })).toMatchObject({ status: 201 });
   for (const operation of ["collections.create", "users.create"])
