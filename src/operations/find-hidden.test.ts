@@ -45,10 +45,10 @@ async function run(name: string, input: Json, by: Principal = localPrincipal): P
 }
 
 /** The refusal, and what audit and ledger hold of it. */
-async function refused(name: string, input: Json) {
+async function refused(name: string, input: Json, by = stranger) {
   const { audit, database, ledger } = room.app;
   const known = new Set((await audit.list({ limit: 100 })).map(({ id }) => id));
-  const error = await run(name, input, stranger).then(
+  const error = await run(name, input, by).then(
     () => toCandorError(new Error("it was done")),
     (thrown: unknown): CandorError => toCandorError(thrown),
   );
@@ -110,6 +110,24 @@ it("a missing part of what one may see is no attempt on it", async () => {
     expect(error.code).toBe("not_found");
     expect(entries).toEqual([]);
   }
+});
+
+it("what somebody may see and is over is no attempt on it", async () => {
+  const { database } = room.app;
+  const writer = keyPrincipal("writer");
+  await room.grant(writer, theirs["collection"] ?? "", "write");
+  await run("documents.add", { collection: "secret", key: "late", content: "Late words." });
+  const deleted = await run("documents.delete", { collection: "secret", document: "late" });
+  const { trash } = deleted["undo"] as { trash: string };
+  await database.write(({ tables }) =>
+    tables.updateTable("trash_entries").set({ expires_at: 1 }).where("id", "=", trash).execute(),
+  );
+  for (const by of [writer, keyPrincipal("boss", "admin")]) {
+    const { error, entries } = await refused("trash.restore", { trash }, by);
+    expect(error.code).toBe("not_found");
+    expect(entries).toEqual([]);
+  }
+  expect((await refused("trash.restore", { trash })).entries).toHaveLength(1);
 });
 
 it.each(["collections.get", "documents.get", "keys.create"])(

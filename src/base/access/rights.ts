@@ -1,5 +1,5 @@
 import type { Database, GrantLevel, Scope } from "#base/database/index.ts";
-import { type Principal, roleIncludes } from "./principal.ts";
+import { localPrincipal, type Principal, type Role, roleIncludes } from "./principal.ts";
 
 const levels = ["read", "write", "owner"] as const satisfies readonly GrantLevel[];
 
@@ -68,9 +68,11 @@ async function addDelegated(
 ): Promise<void> {
   const delegated = held.filter((grant) => grant.delegated === 1);
   if (delegated.length === 0) return;
-  const owner = await ownerOf(database, key.id);
+  const { account } = key;
   // A limited key is no admin, whoever made it; what an admin gave it stands.
-  const owners = owner.admin ? "all" : await ownersGrants(database, owner.id, delegated);
+  const owners = (await isAdmin(database, account))
+    ? "all"
+    : await ownersGrants(database, account, delegated);
   for (const { collection_id: id, level } of delegated) {
     const most = owners === "all" ? "owner" : owners.get(id);
     if (most !== undefined)
@@ -93,25 +95,15 @@ async function ownersGrants(database: Database, owner: string, wanted: readonly 
   return new Map(rows.map((row) => [row.collection_id, row.level]));
 }
 
-/** Who a key works for, through the keys that made it. */
-async function ownerOf(database: Database, key: string): Promise<{ id: string; admin: boolean }> {
-  let id = key;
-  while (id.startsWith("key_")) {
-    const row = await database.read
-      .selectFrom("api_keys")
-      .select("owner")
-      .where("id", "=", id)
-      .executeTakeFirst();
-    if (!row) return { id, admin: false };
-    id = row.owner;
-  }
-  if (id === "local") return { id, admin: true };
+/** Whether somebody is an admin at the moment; the owner of the data directory always is. */
+async function isAdmin(database: Database, account: string): Promise<boolean> {
+  if (account === localPrincipal.id) return true;
   const user = await database.read
     .selectFrom("users")
     .select("role")
-    .where("id", "=", id)
+    .where("id", "=", account)
     .executeTakeFirst();
-  return { id, admin: user?.role === "admin" || user?.role === "superadmin" };
+  return user !== undefined && roleIncludes(user.role as Role, "admin");
 }
 
 function add(rights: Map<string, Right>, collection: string, right: Right): void {
